@@ -1,0 +1,52 @@
+# make demo   environment, a discovery on the embedded model, the dashboard
+# make app    the dashboard on the shipped atlas, without discovering anything
+# make test   environment, browser, checks and all tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FRESH := masks/fresh
+PORT ?= 8501
+
+.PHONY: demo app test lint fast slow browser screenshots atlas clean
+
+demo: $(VENV)/ready
+	$(BIN)/python -m lsn_core discover --model demo --task mlm --languages en fr sw zh --seeds 0 1 \
+	    --rounds 9 --steps 40 --atlas $(FRESH)
+	LSN_ATLAS=fresh $(BIN)/streamlit run app.py --server.port $(PORT)
+
+app: $(VENV)/ready
+	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+test: lint fast slow browser
+
+lint: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fast: $(VENV)/ready-dev
+	$(BIN)/pytest -n 2 -m "not slow and not browser"
+
+slow: $(VENV)/ready-dev
+	$(BIN)/pytest -m "slow and not browser"
+
+browser: $(VENV)/ready-dev
+	.ci/browser
+	$(BIN)/pytest -m browser
+
+screenshots: $(VENV)/ready-dev
+	.ci/browser
+	$(BIN)/python -m tests.browser.screenshots --out screenshots
+
+$(VENV)/ready: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(FRESH)

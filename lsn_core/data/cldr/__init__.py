@@ -1,0 +1,139 @@
+"""Embedded text: parallel lines in any locale, composed at run time from the CLDR data inside Babel.
+
+Line ``i`` of a split says the same thing in every language: a day, an amount of money, a list of countries,
+three facts in a row. What it says is drawn from ``i`` alone (:mod:`.plan`); a locale's own words, order,
+plural forms and digits say it (:mod:`.view`). Train, dev and test are split by fact, so no twin of a line,
+in another language or another wording, is in another split. Days are Gregorian in every locale.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from functools import lru_cache
+
+import babel
+from babel import Locale, UnknownLocaleError
+from babel.core import get_cldr_version
+from babel.localedata import locale_identifiers
+
+from lsn_core.data.cldr.plan import KINDS, Fact, Node, Planner, facts, node_id
+from lsn_core.data.cldr.pools import pools
+from lsn_core.data.cldr.view import View
+from lsn_core.data.source import SPLITS, check_split, line_number
+from lsn_core.errors import LsnError
+from lsn_core.languages import PAPER_LANGUAGES
+
+__all__ = ["CldrCorpus", "CldrSource"]
+
+LENGTHS = {"train": 2_000_000, "dev": 20_000, "test": 20_000}
+
+# Raised whenever the same number would give another line with the same CLDR.
+_PLAN_VERSION = 1
+_SAMPLED = 300
+
+
+class CldrCorpus:
+    """Lines of one language and split, made when asked for; any number, in any order, in any process."""
+
+    def __init__(self, language: str, split: str, view: View, planner: Planner) -> None:
+        self.language = language
+        self.split = split
+        self._view = view
+        self._planner = planner
+        self._length = LENGTHS[split]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of lines there are."""
+        return tuple(KINDS)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int, /) -> str:
+        """Line ``index``. Raises IndexError outside the corpus."""
+        return self._view.line(self.node(index))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Sent to another process by name: a view holds compiled patterns, which are made anew there.
+        return _corpus, (self._planner.seed, self.language, self.split)
+
+    def kind(self, index: int) -> str:
+        """The kind of line ``index``."""
+        return self._planner.plan(line_number(index, self._length))[0]
+
+    def node(self, index: int) -> Node:
+        """What line ``index`` says, apart from any language (see :mod:`lsn_core.data.cldr.plan`)."""
+        return self._planner.plan(line_number(index, self._length))[1]
+
+    def item_id(self, index: int) -> str:
+        """The name of what line ``index`` says: the same in every language, another for another line."""
+        return node_id(self.node(index))
+
+    def facts(self, index: int) -> tuple[Fact, ...]:
+        """The facts that line ``index`` states; each of them is in this split only."""
+        return facts(self.node(index))
+
+
+class CldrSource:
+    """The embedded text. ``seed`` chooses another drawing of the same splits (facts keep their split)."""
+
+    name = "cldr"
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def languages(self) -> tuple[str, ...]:
+        """The paper's eleven first, then every other locale that Babel knows."""
+        others = sorted(set(locale_identifiers()) - set(PAPER_LANGUAGES) - {"root"})
+        return (*PAPER_LANGUAGES, *others)
+
+    def corpus(self, language: str, split: str) -> CldrCorpus:
+        """The lines of a locale ("sw", "pt_BR", "pt-BR") in a split.
+
+        Raises LsnError for a locale that Babel does not know and for a split that there is not.
+        """
+        check_split(split)
+        return CldrCorpus(language, split, _view(_identifier(language)), Planner(pools(), split, self.seed))
+
+    def fingerprint(self, language: str) -> str:
+        """sha256 (hex) over the versions of Babel and CLDR and the first few hundred lines of each split."""
+        digest = hashlib.sha256()
+        head = (
+            "lsn cldr",
+            _PLAN_VERSION,
+            babel.__version__,
+            get_cldr_version(),
+            self.seed,
+            _identifier(language),
+        )
+        digest.update(repr(head).encode())
+        for split in SPLITS:
+            corpus = self.corpus(language, split)
+            for index in range(_SAMPLED):
+                digest.update(f"{corpus.item_id(index)}\t{corpus[index]}\n".encode())
+        return digest.hexdigest()
+
+
+def _corpus(seed: int, language: str, split: str) -> CldrCorpus:
+    return CldrSource(seed).corpus(language, split)
+
+
+@lru_cache(maxsize=64)
+def _view(identifier: str) -> View:
+    return View(Locale.parse(identifier))
+
+
+def _identifier(language: str) -> str:
+    """Babel's spelling of a locale; LsnError with close matches when there is none."""
+    code = language.replace("-", "_")
+    try:
+        if code and code != "root":
+            return str(Locale.parse(code))
+    except (UnknownLocaleError, ValueError):
+        pass
+    known = [*PAPER_LANGUAGES, *locale_identifiers()]
+    close = difflib.get_close_matches(code, list(dict.fromkeys(known)), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"try one of {', '.join(PAPER_LANGUAGES)}."
+    raise LsnError(f"The embedded text has no language {language!r}; {hint}")
