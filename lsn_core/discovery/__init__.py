@@ -1,0 +1,1 @@
+"""Finding sub-networks: pruning criteria, the lottery loop, runs and resume."""

@@ -1,0 +1,126 @@
+"""The lottery loop: from one language's text to its ticket (Foroutan et al. 2022, section 3).
+
+Every method is a sequence of rounds. A round rewinds to θ0 under a mask, trains, and scores; what the
+next mask is made from is all that tells the methods apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from lsn_core.discovery.config import Recipe
+from lsn_core.discovery.pruning import kept_at
+from lsn_core.discovery.training import Bench, round_seed, scoring_seed
+from lsn_core.masks.codec import make_random_survival
+from lsn_core.masks.mask import Mask, mask_from_survival
+from lsn_core.masks.ticket import Score
+from lsn_core.tasks.base import Feature
+from lsn_core.tasks.batching import stable_seed
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a ticket stands: `rounds_done` rounds are scored, `masks` exist so far (sparsest last)."""
+
+    rounds_done: int
+    masks: tuple[Mask, ...]
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one ticket is made from: training and scoring items, and the pretrained weights' own masks."""
+
+    recipe: Recipe
+    language: str
+    seed: int
+    train: Sequence[Feature]
+    test: Sequence[Feature]
+    base: Sequence[Mask]
+
+
+OnStep = Callable[[int, int, int], None]
+"""Called with the round, the steps done in it and its steps in all; may raise to stop."""
+
+
+def base_masks(bench: Bench, levels: Sequence[float]) -> tuple[Mask, ...]:
+    """Return the magnitude masks of the untouched pretrained weights, one a level."""
+    full = Mask.full(bench.layout)
+    bench.rewind(full)
+    return one_shot_masks(bench, levels)
+
+
+def one_shot_masks(bench: Bench, levels: Sequence[float]) -> tuple[Mask, ...]:
+    """Return the magnitude masks of the bench's present weights, one a level, nested."""
+    masks: list[Mask] = []
+    mask = Mask.full(bench.layout)
+    for level in levels:
+        mask = bench.prune(mask, kept_at(bench.layout.size, level))
+        masks.append(mask)
+    return tuple(masks)
+
+
+def random_key(recipe: Recipe, language: str, seed: int) -> int:
+    """Return the key that a random ticket's masks are drawn with."""
+    return stable_seed("random mask", recipe.task, language, seed)
+
+
+def random_masks(work: Work) -> tuple[Mask, ...]:
+    """Return random nested masks with the base masks' density in every matrix.
+
+    Equal density a matrix makes the control strict: it can lose to a ticket only by *which* weights of
+    a matrix it keeps, not by how many.
+    """
+    key = random_key(work.recipe, work.language, work.seed)
+    counts = np.stack([mask.counts for mask in work.base])
+    layout = work.base[0].layout
+    survival = make_random_survival(layout, counts, key)
+    return tuple(mask_from_survival(survival, k, layout) for k in range(len(counts)))
+
+
+def run_rounds(
+    bench: Bench, work: Work, start: Progress, on_step: OnStep, on_round: Callable[[Progress], None]
+) -> Progress:
+    """Run the rounds of one ticket that are still to do.
+
+    Round 0 trains the dense model; round k trains the sub-network at the k-th level. `on_round` is
+    called after each with the progress so far: going on from it gives the same bits as not stopping.
+    """
+    recipe, progress = work.recipe, start
+    for number in range(start.rounds_done, recipe.rounds + 1):
+        mask = Mask.full(bench.layout) if number == 0 else progress.masks[number - 1]
+        bench.rewind(mask)
+        bench.train(
+            work.train,
+            mask,
+            recipe.training,
+            round_seed(recipe.task, work.language, work.seed, number),
+            partial(on_step, number),
+        )
+        metrics, count = bench.score(work.test, recipe.training, scoring_seed(recipe.task, work.language))
+        level = 0.0 if number == 0 else recipe.levels[number - 1]
+        scores = tuple(Score(level, name, value, count, "test") for name, value in metrics.items())
+        progress = Progress(
+            number + 1,
+            _next_masks(bench, work, progress.masks, mask, number),
+            progress.scores + scores,
+        )
+        on_round(progress)
+    return progress
+
+
+def _next_masks(
+    bench: Bench, work: Work, masks: tuple[Mask, ...], mask: Mask, number: int
+) -> tuple[Mask, ...]:
+    recipe = work.recipe
+    if recipe.method == "imp" and number < recipe.rounds:
+        return (*masks, bench.prune(mask, kept_at(bench.layout.size, recipe.levels[number])))
+    if recipe.method == "oneshot" and number == 0:
+        return one_shot_masks(bench, recipe.levels)
+    if recipe.method == "random" and number == 0:
+        return random_masks(work)
+    return masks

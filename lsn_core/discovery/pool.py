@@ -1,0 +1,109 @@
+"""Working through tickets with one process or several on this machine."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import queue
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lsn_core.discovery.runs import Setup, TicketJob, Workshop
+from lsn_core.errors import LsnError
+
+
+@dataclass(frozen=True)
+class Event:
+    """News of one job: `kind` is 'step' (value: steps done), 'made', 'cached' or 'error' (value: message)."""
+
+    kind: str
+    job: TicketJob | None
+    value: Any = None
+
+
+class Stopped(Exception):
+    """The person asked to stop; what is finished is kept."""
+
+
+def run_jobs(
+    workshop: Workshop,
+    setup: Setup,
+    jobs: Sequence[TicketJob],
+    processes: int,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Make every ticket of `jobs` that is not there yet, reporting each step.
+
+    Raises LsnError with the first error of any process, and KeyboardInterrupt when stopped; tickets
+    that were finished by then are kept, and the same call goes on from there.
+    """
+    if processes == 1 or len(jobs) == 1:
+        for job in jobs:
+            _make(workshop, job, on_event)
+        return
+    context = mp.get_context("spawn")
+    waiting: Any = context.Queue()
+    news: Any = context.Queue()
+    stop = context.Event()
+    for job in jobs:
+        waiting.put(job)
+    for _ in range(processes):
+        waiting.put(None)
+    workers = [
+        context.Process(target=_work, args=(setup, waiting, news, stop, os.getpid()), daemon=True)
+        for _ in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        _relay(news, workers, len(jobs), on_event)
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join(timeout=30)
+            if worker.is_alive():
+                worker.kill()
+
+
+def _relay(news: Any, workers: Sequence[Any], expected: int, on_event: Callable[[Event], None]) -> None:
+    finished = 0
+    while finished < expected:
+        try:
+            event = news.get(timeout=1.0)
+        except queue.Empty:
+            dead = [w for w in workers if w.exitcode not in (None, 0)]
+            if dead:
+                raise LsnError(
+                    f"A worker process died (exit code {dead[0].exitcode}), perhaps for want of memory; give "
+                    "fewer --jobs and run the same command again: it goes on where it was."
+                ) from None
+            continue
+        if event.kind == "error":
+            raise LsnError(event.value)
+        finished += event.kind in ("made", "cached")
+        on_event(event)
+
+
+def _work(setup: Setup, waiting: Any, news: Any, stop: Any, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and sets `stop`
+
+    def on_event(event: Event) -> None:
+        if stop.is_set() or os.getppid() != parent:
+            raise Stopped
+        news.put(event)
+
+    try:
+        workshop = Workshop(setup)
+        while (job := waiting.get()) is not None:
+            _make(workshop, job, on_event)
+    except Stopped:
+        news.cancel_join_thread()
+    except LsnError as error:
+        news.put(Event("error", None, str(error)))
+
+
+def _make(workshop: Workshop, job: TicketJob, on_event: Callable[[Event], None]) -> None:
+    made = workshop.make(job, lambda job, done: on_event(Event("step", job, done)))
+    on_event(Event("made" if made else "cached", job))

@@ -1,0 +1,60 @@
+"""What a task is: its features, head, loss and metric."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from lsn_core.data.source import TextSource
+from lsn_core.models.families import Family
+
+Feature = Mapping[str, Any]
+Batch = Mapping[str, torch.Tensor]
+
+
+class Task(ABC):
+    """One kind of training signal. A new task is one subclass in a file of its own, listed in `TASKS`."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    """Names of what `evaluate` returns; the first is the task's score, higher is better."""
+    auto_class: ClassVar[Any]
+    """The transformers Auto class that puts this task's head on a model."""
+
+    @abstractmethod
+    def features(
+        self,
+        source: TextSource,
+        language: str,
+        split: str,
+        limit: int | None,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+    ) -> Sequence[Feature]:
+        """Return the split's first `limit` items, encoded to at most `max_length` pieces each."""
+
+    @abstractmethod
+    def collate(
+        self,
+        features: Sequence[Feature],
+        tokenizer: PreTrainedTokenizerBase,
+        rng: np.random.Generator,
+        training: bool,
+    ) -> Batch:
+        """Return one padded batch of tensors; `rng` decides whatever is random in it."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, family: Family, batch: Batch) -> torch.Tensor:
+        """Return the batch's mean loss, a scalar with a gradient."""
+
+    @abstractmethod
+    def evaluate(
+        self, model: nn.Module, family: Family, batches: Iterable[Batch]
+    ) -> tuple[dict[str, float], int]:
+        """Return the value of each metric and the number of items that were scored."""

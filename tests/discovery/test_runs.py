@@ -1,0 +1,207 @@
+"""Tickets as they come out of a discovery: their bits, their scores, resuming and sharing."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing as mp
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lsn_core.discovery.config import Recipe, Training
+from lsn_core.discovery.pruning import kept_at
+from lsn_core.discovery.runs import Setup, TicketJob, Workshop
+from lsn_core.discovery.state import load_progress
+from lsn_core.errors import CorruptFile, LsnError
+from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.ticket import Ticket, TicketKey
+
+TRAINING = Training(steps=3, batch_size=8, learning_rate=1e-2, train_lines=64, score_lines=40)
+METHODS = ("imp", "oneshot", "random")
+
+
+def _job(method: str = "imp", language: str = "en", seed: int = 0, rounds: int = 3) -> TicketJob:
+    return TicketJob(Recipe("mlm", method, rounds=rounds, training=TRAINING), language, seed)
+
+
+def _workshop(folder: Path, model: Path) -> Workshop:
+    return Workshop(Setup(str(folder), str(model), "mlm"))
+
+
+def _ignore(job: TicketJob, done: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Atlas:
+    workshop = _workshop(tmp_path_factory.mktemp("atlases") / "a", tiny_folder)
+    workshop.base()
+    for method in METHODS:
+        for seed in (0, 1):
+            assert workshop.make(_job(method, seed=seed), _ignore)
+    assert workshop.make(_job(language="fr"), _ignore)
+    return workshop.atlas
+
+
+def _ticket(atlas: Atlas, method: str, language: str = "en", seed: int = 0) -> Ticket:
+    return atlas.ticket(TicketKey("mlm", language, method, seed))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_masks_are_nested_and_hit_their_level_to_one_weight(atlas: Atlas, method: str) -> None:
+    ticket = _ticket(atlas, method)
+    masks = list(ticket.masks().values())
+    assert ticket.levels == (0.1, 0.2, 0.3)
+    for level, mask in ticket.masks().items():
+        assert mask.kept == kept_at(atlas.layout.size, level)
+    assert all(after <= before for before, after in pairwise(masks))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_dense_and_every_level_are_scored(atlas: Atlas, method: str) -> None:
+    scores = _ticket(atlas, method).scores
+    assert [s.sparsity for s in scores if s.metric == "masked top-1"] == [0.0, 0.1, 0.2, 0.3]
+    assert all(0 <= s.value <= 1 for s in scores if s.metric == "masked top-1")
+    assert len({s.count for s in scores}) == 1
+
+
+def test_dense_score_is_the_same_number_for_every_method(atlas: Atlas) -> None:
+    dense = {next(s.value for s in _ticket(atlas, m).scores if s.metric == "loss") for m in METHODS}
+    assert len(dense) == 1
+
+
+def test_random_keeps_as_many_of_each_matrix_as_base_and_differs_by_language_and_seed(atlas: Atlas) -> None:
+    base = atlas.base()
+    assert base is not None
+    random = [_ticket(atlas, "random", seed=seed) for seed in (0, 1)]
+    for ticket in random:
+        assert (ticket.mask(0.3).counts == base.mask(0.3).counts).all()
+    assert random[0].mask(0.3) != random[1].mask(0.3)
+
+
+def test_seeds_languages_and_methods_give_different_tickets(atlas: Atlas) -> None:
+    tickets = [_ticket(atlas, m, seed=s) for m in METHODS for s in (0, 1)] + [_ticket(atlas, "imp", "fr")]
+    assert len({t.content_hash for t in tickets}) == 7
+    assert len({t.survival.tobytes() for t in tickets}) == 7
+
+
+def test_imp_and_oneshot_agree_on_the_first_level_only(atlas: Atlas) -> None:
+    imp, oneshot = _ticket(atlas, "imp"), _ticket(atlas, "oneshot")
+    assert imp.mask(0.1) == oneshot.mask(0.1)
+    assert imp.mask(0.3) != oneshot.mask(0.3)
+
+
+def test_a_finished_ticket_is_never_computed_again(atlas: Atlas, tiny_folder: Path) -> None:
+    workshop = _workshop(atlas.path, tiny_folder)
+
+    def fail(job: TicketJob, done: int) -> None:
+        raise AssertionError("a training step was run")
+
+    assert not workshop.make(_job(), fail)
+
+
+def test_same_inputs_and_seed_same_content_hash(atlas: Atlas, tiny_folder: Path, tmp_path: Path) -> None:
+    workshop = _workshop(tmp_path / "again", tiny_folder)
+    for method in METHODS:
+        workshop.make(_job(method), _ignore)
+        assert _ticket(workshop.atlas, method).content_hash == _ticket(atlas, method).content_hash
+
+
+class _Halt(Exception):
+    pass
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("after", [1, 3, 5, 10])
+def test_a_stopped_run_ends_with_the_same_bits(
+    atlas: Atlas, tiny_folder: Path, tmp_path: Path, method: str, after: int
+) -> None:
+    workshop = _workshop(tmp_path / "stopped", tiny_folder)
+    ran: list[int] = []
+
+    def halt(job: TicketJob, done: int) -> None:
+        if done >= after:
+            raise _Halt
+
+    with pytest.raises(_Halt):
+        workshop.make(_job(method), halt)
+    assert not workshop.atlas.has(_job(method).key)
+    again = _workshop(tmp_path / "stopped", tiny_folder)
+    again.make(_job(method), lambda job, done: ran.append(done))
+    assert min(ran) > 3 * ((after - 1) // 3), "finished rounds were run again"
+    assert _ticket(again.atlas, method).content_hash == _ticket(atlas, method).content_hash
+    assert not list((tmp_path / "stopped" / "runs").iterdir())
+
+
+def test_damaged_saved_rounds_are_one_sentence(tiny_folder: Path, tmp_path: Path) -> None:
+    workshop = _workshop(tmp_path / "a", tiny_folder)
+
+    def halt(job: TicketJob, done: int) -> None:
+        if done >= 4:
+            raise _Halt
+
+    with pytest.raises(_Halt):
+        workshop.make(_job(), halt)
+    saved = next((tmp_path / "a" / "runs").rglob("rounds.safetensors"))
+    data = bytearray(saved.read_bytes())
+    data[-5] ^= 4
+    saved.write_bytes(data)
+    with pytest.raises(CorruptFile, match="delete that folder"):
+        workshop.make(_job(), _ignore)
+
+
+def test_saved_rounds_of_another_configuration_are_not_used(tiny_folder: Path, tmp_path: Path) -> None:
+    workshop = _workshop(tmp_path / "a", tiny_folder)
+    assert load_progress(workshop.atlas.runs_dir("mlm-en-imp-s0"), "0" * 16, workshop.bench.layout) is None
+
+
+def test_tickets_made_otherwise_are_refused_before_any_work(atlas: Atlas, tiny_folder: Path) -> None:
+    workshop = _workshop(atlas.path, tiny_folder)
+    with pytest.raises(LsnError, match="rounds"):
+        workshop.make(_job(language="de", rounds=2), _ignore)
+    assert not (atlas.path / "runs" / "mlm-de-imp-s0").exists()
+
+
+def test_an_atlas_of_another_model_is_refused(atlas: Atlas, other_folder: Path) -> None:
+    with pytest.raises(LsnError, match="another model"):
+        _workshop(atlas.path, other_folder)
+
+
+def _make_and_report(folder: str, model: str, results) -> None:
+    results.put(_workshop(Path(folder), Path(model)).make(_job(), _ignore))
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_computes_and_the_other_waits_and_uses_it(
+    atlas: Atlas, tiny_folder: Path, tmp_path: Path
+) -> None:
+    context = mp.get_context("spawn")
+    results = context.Queue()
+    folder = tmp_path / "shared"
+    workers = [
+        context.Process(target=_make_and_report, args=(str(folder), str(tiny_folder), results))
+        for _ in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    assert sorted(results.get(timeout=120) for _ in workers) == [False, True]
+    for worker in workers:
+        worker.join(timeout=60)
+    assert _ticket(Atlas.open(folder), "imp").content_hash == _ticket(atlas, "imp").content_hash
+
+
+def test_provenance_says_how_a_ticket_was_made(atlas: Atlas) -> None:
+    provenance = _ticket(atlas, "imp").provenance
+    assert provenance["model"]["name"] == "tiny"
+    assert provenance["data"]["name"] == "cldr"
+    assert provenance["recipe"]["training"]["steps"] == 3
+    assert set(provenance["versions"]) >= {"torch", "transformers", "babel"}
+    assert "/" not in json.dumps(provenance["model"])
+
+
+def test_survival_counts_levels(atlas: Atlas) -> None:
+    survival = _ticket(atlas, "imp").survival
+    assert np.bincount(survival, minlength=4).sum() == atlas.layout.size
+    assert survival.max() == 3
