@@ -148,6 +148,7 @@ def _discover(arguments: argparse.Namespace) -> int:
     if arguments.epochs is not None:
         settings["steps"] = _steps_of_epochs(arguments.epochs, Training(**settings), source, languages)
 
+    from lsn_core.analysis.card import write_card
     from lsn_core.analysis.tables import refresh
     from lsn_core.discovery.pool import run_jobs
     from lsn_core.discovery.runs import Setup, TicketJob, Workshop
@@ -188,6 +189,7 @@ def _discover(arguments: argparse.Namespace) -> int:
     with _Meter(jobs) as meter:
         run_jobs(workshop, setup, jobs, processes, meter.on_event)
     refresh(workshop.atlas)
+    write_card(workshop.atlas)
     _say(meter.summary())
     return 0
 

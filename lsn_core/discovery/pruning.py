@@ -35,22 +35,45 @@ def keep_largest(
     living = torch.cat([a.reshape(-1) for a in alive])
     if bool(torch.isnan(flat).any()):
         raise LsnError("A pruning score is not a number, so training diverged; use a lower learning rate.")
-    count = int(living.sum())
+    count = int(torch.count_nonzero(living))
     if keep > count:
         raise LsnError(f"Cannot keep {keep} weights: only {count} are left after the rounds before.")
-    flat.masked_fill_(~living, -1.0)
-    kept = _largest(flat, keep)
+    # A removed weight counts as zero: it never raises the threshold, and is never among the ties.
+    flat.masked_fill_(~living, 0.0)
+    kept = _largest(flat, living, keep)
     return [
         part.reshape(a.shape) for part, a in zip(kept.split([a.numel() for a in alive]), alive, strict=True)
     ]
 
 
-def _largest(flat: torch.Tensor, keep: int) -> torch.Tensor:
+def _largest(values: torch.Tensor, living: torch.Tensor, keep: int) -> torch.Tensor:
     if keep == 0:
-        return torch.zeros_like(flat, dtype=torch.bool)
-    threshold = torch.kthvalue(flat, flat.numel() - keep + 1).values
-    kept = flat > threshold
-    missing = keep - int(kept.sum())
-    ties = torch.nonzero(flat == threshold).reshape(-1)[:missing]
+        return torch.zeros_like(living)
+    threshold = _nth_largest(values, keep)
+    kept = values > threshold
+    missing = keep - int(torch.count_nonzero(kept))
+    ties = torch.nonzero((values == threshold) & living).reshape(-1)[:missing]
     kept[ties] = True
     return kept
+
+
+def _nth_largest(values: torch.Tensor, n: int) -> torch.Tensor:
+    """Return the n-th largest (from 1) of float32 values that are not negative.
+
+    Two passes of counting over the upper and the lower half of their bits, as floats from zero up are
+    ordered like their bit patterns: linear in the number of values, where selecting and sorting are not.
+    """
+    bits = (values + 0.0).view(torch.int32)  # adding zero turns a negative zero into a positive one
+    upper = bits >> 16
+    bucket, above = _bucket_of(upper, n)
+    lower = bits[upper == bucket] & 0xFFFF
+    low, _ = _bucket_of(lower, n - above)
+    return torch.tensor((bucket << 16) | low, dtype=torch.int32, device=values.device).view(torch.float32)
+
+
+def _bucket_of(numbers: torch.Tensor, n: int) -> tuple[int, int]:
+    """Return the n-th largest of 16-bit numbers, and how many are larger than it."""
+    counts = torch.bincount(numbers, minlength=1 << 16)
+    at_least = counts.flip(0).cumsum(0).flip(0)
+    bucket = int(torch.nonzero(at_least >= n)[-1])
+    return bucket, int(at_least[bucket] - counts[bucket])

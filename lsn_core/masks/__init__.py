@@ -1,0 +1,1 @@
+"""Masks of sub-networks: in memory, in ticket files, in atlases."""

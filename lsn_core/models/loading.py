@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import torch
 import transformers
 from torch import nn
@@ -18,7 +19,9 @@ from lsn_core.models.families import Family, encoder_of, family_of, layout_of
 
 DEMO_FOLDER = Path(__file__).parent / "demo"
 
+# What these libraries have to say reaches the user as one sentence of ours.
 transformers.logging.set_verbosity_error()
+huggingface_hub.utils.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
 
 

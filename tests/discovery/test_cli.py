@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -210,6 +213,21 @@ def test_bad_input_elsewhere_is_one_sentence(
     assert captured.err.startswith("lsn_core: ")
     assert len(captured.err.strip().splitlines()) == 1
     assert captured.out == ""
+
+
+@pytest.mark.slow
+def test_a_model_that_is_nowhere_is_one_sentence(tmp_path: Path) -> None:
+    command = ["discover", "--model", "no-such/model", "--languages", "en", "--atlas", str(tmp_path / "a")]
+    done = subprocess.run(
+        [sys.executable, "-m", "lsn_core", *command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "'no-such/model' could not be loaded" in done.stderr
+    assert not (tmp_path / "a").exists()
 
 
 def test_an_atlas_of_another_model_is_refused_and_kept(

@@ -377,6 +377,34 @@ def test_a_lock_is_refused_when_the_time_is_up_and_free_after_a_kill(atlas: Atla
         pass
 
 
+def write_for_ever(path: Path, started: multiprocessing.synchronize.Event) -> None:
+    atlas = Atlas.open(path)
+    tickets = [
+        make_ticket(EN, atlas.layout, np.random.default_rng(seed).random(atlas.layout.size))
+        for seed in (1, 2)
+    ]
+    while True:
+        for ticket in tickets:
+            atlas.save(ticket)
+            started.set()
+
+
+def test_a_writer_killed_at_any_moment_leaves_a_whole_ticket(atlas: Atlas) -> None:
+    context = multiprocessing.get_context("spawn")
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        started = context.Event()
+        process = context.Process(target=write_for_ever, args=(atlas.path, started))
+        process.start()
+        assert started.wait(60)
+        time.sleep(rng.random() / 10)
+        process.kill()
+        process.join(60)
+        again = Atlas.open(atlas.path)
+        assert again.problems() == []
+        assert again.ticket(EN).content_hash == again.stamps()[EN.stem]
+
+
 def test_an_error_inside_the_lock_is_passed_on_and_lets_go(atlas: Atlas) -> None:
     with pytest.raises(OSError, match="disk"), atlas.lock("x"):
         raise OSError("the disk is on fire")

@@ -373,6 +373,19 @@ def test_bombs_are_not_unpacked(tmp_path: Path) -> None:
         read_ticket(path, BASE)
 
 
+def test_more_packed_data_than_the_weights_need_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    write_ticket(path, NEAR, None)
+    with open(path, "rb") as stream:
+        about = container.read_shell(stream, path).metadata
+    header = container._header(about, {"survival": 10**10})
+    with open(path, "wb") as stream:
+        stream.write(struct.pack("<Q", len(header)) + header)
+        stream.truncate(8 + len(header) + 10**10)  # no byte of it is on the disk
+    with at_most(20_000_000), pytest.raises(CorruptFile, match="more packed data than its weights can need"):
+        read_ticket(path)
+
+
 def test_a_layout_other_than_the_expected_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     path = tmp_path / "t"
     write_ticket(path, random_twin(NEAR), None)
@@ -449,6 +462,22 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         write_ticket(path, FAR, None)
     assert path.read_bytes() == good
     assert [file.name for file in tmp_path.iterdir()] == ["t"]
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+
+        def record(*args: Any, name: str = name, real: Callable = real) -> None:
+            done.append(name)
+            real(*args)
+
+        monkeypatch.setattr(os, name, record)
+    write_ticket(tmp_path / "t", NEAR, None)
+    assert done == ["fsync", "replace", "fsync"]  # the file, its name, the folder that holds the name
 
 
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:

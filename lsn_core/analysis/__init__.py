@@ -1,0 +1,1 @@
+"""What masks share: counts, measures, calibration, trees."""

@@ -1,0 +1,282 @@
+"""What overlap is compared with, and how sure it is: expectation, ceiling, neutrality, intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsn_core.analysis import measures
+from lsn_core.analysis.counts import Counts
+from lsn_core.errors import LsnError
+from lsn_core.languages import PAPER_LANGUAGES
+from lsn_core.masks.layout import SCOPES, Layout, Scope
+
+_UNDEFINED_SHARE = 0.05
+"""No interval is given where more than this share of the replicates is undefined: it would hide a tail."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expectations:
+    """Observed and expected intersections of every two tickets in every matrix.
+
+    ``observed``, ``chance`` and ``reference`` are float64 (T, T, M) (``reference`` is NaN without a base
+    mask), ``kept`` is (T, M), ``size`` is (M,).
+    """
+
+    observed: np.ndarray
+    chance: np.ndarray
+    reference: np.ndarray
+    kept: np.ndarray
+    size: np.ndarray
+
+    def summed(self, weights: np.ndarray) -> Expectations:
+        """Sums over matrices: ``weights`` (K, M) says how often each of the M counts in each of K sums."""
+        return Expectations(*(part @ weights.T for part in self._parts()))
+
+    def restricted(self, matrices: np.ndarray) -> Expectations:
+        """Only these matrices."""
+        return Expectations(*(part[..., matrices] for part in self._parts()))
+
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return self.observed, self.chance, self.reference, self.kept, self.size
+
+    @property
+    def a(self) -> np.ndarray:
+        """Weights that the first of two tickets keeps, (T, 1, ...)."""
+        return self.kept[:, None]
+
+    @property
+    def b(self) -> np.ndarray:
+        """Weights that the second of two tickets keeps, (1, T, ...)."""
+        return self.kept[None, :]
+
+    def jaccard(self) -> np.ndarray:
+        """Observed Jaccard index of every two tickets."""
+        return measures.jaccard(self.observed, self.a, self.b)
+
+    def chance_jaccard(self) -> np.ndarray:
+        """The Jaccard index that random masks of the same densities would have."""
+        return measures.jaccard(self.chance, self.a, self.b)
+
+    def reference_jaccard(self) -> np.ndarray:
+        """The Jaccard index that masks with nothing but the pretrained magnitudes in common would have."""
+        return measures.jaccard(self.reference, self.a, self.b)
+
+
+def expectations(counts: Counts) -> Expectations:
+    """Observed and expected intersections of the counts, matrix by matrix."""
+    kept, size = counts.kept.astype(np.float64), counts.layout.sizes.astype(np.float64)
+    observed = counts.pair.astype(np.float64)
+    chance = measures.expected_by_chance(kept[:, None], kept[None, :], size)
+    if counts.reference_kept is None or counts.in_reference is None:
+        return Expectations(observed, chance, np.full_like(observed, np.nan), kept, size)
+    inside = counts.in_reference.astype(np.float64)
+    outside = kept - inside
+    reference = measures.expected_by_reference(
+        inside[:, None],
+        inside[None, :],
+        outside[:, None],
+        outside[None, :],
+        counts.reference_kept,
+        size - counts.reference_kept,
+    )
+    return Expectations(observed, chance, reference, kept, size)
+
+
+def scope_weights(scopes: Sequence[Scope], layout: Layout) -> np.ndarray:
+    """Which matrices each scope sums, float64 (K, M) of 0 and 1."""
+    weights = np.zeros((len(scopes), len(layout.matrices)))
+    for row, scope in zip(weights, scopes, strict=True):
+        row[scope.matrices] = 1
+    return weights
+
+
+def find_scope(layout: Layout, label: str) -> Scope:
+    """The scope with this label (``total``, ``encoder``, ``encoder.3``, ``query``, a matrix's name).
+
+    Raises LsnError when the model has no such part.
+    """
+    for by in SCOPES:
+        for scope in layout.scopes(by):
+            if scope.label == label:
+                return scope
+    raise LsnError(
+        f"the model has no part {label!r}; try total, encoder, encoder.0, query or a matrix's name"
+    )
+
+
+def ceilings(jaccard: np.ndarray, groups: Sequence[Hashable]) -> dict[Hashable, np.ndarray]:
+    """Ceiling of each group: the mean Jaccard index of its tickets, two at a time.
+
+    ``jaccard`` is (T, T, ...); ``groups`` says to which group (a language in a task) each ticket belongs.
+    Returns arrays (...); NaN for a group of one ticket, as there is nothing to compare it with.
+    """
+    found = {}
+    for group in dict.fromkeys(groups):
+        members = [index for index, other in enumerate(groups) if other == group]
+        first, second = (np.array(members)[side] for side in np.triu_indices(len(members), 1))
+        undefined = np.full(jaccard.shape[2:], np.nan)
+        found[group] = jaccard[first, second].mean(axis=0) if len(members) > 1 else undefined
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageMatrix:
+    """A measure for every two of n languages, with 95 % intervals.
+
+    ``value`` (n, n): off the diagonal the mean over all pairs of a ticket of one language with a ticket of
+    the other; on it the mean over pairs of different seeds of that language, NaN when there is one seed.
+    ``low`` and ``high`` (n, n) bound the interval; ``replicates`` (B, n, n) are the resampled values that
+    it comes from (see ``language_matrix``).
+    """
+
+    languages: tuple[str, ...]
+    measure: str
+    scope: str
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    replicates: np.ndarray
+
+
+_PAIR_MEASURES: dict[str, Callable[[Expectations], np.ndarray]] = {
+    "jaccard": Expectations.jaccard,
+    "chance": Expectations.chance_jaccard,
+    "reference": Expectations.reference_jaccard,
+    "excess": lambda sums: sums.jaccard() - sums.chance_jaccard(),
+    "jaccard-reference": lambda sums: sums.jaccard() - sums.reference_jaccard(),
+    "overlap-coefficient": lambda sums: measures.overlap_coefficient(sums.observed, sums.a, sums.b),
+    "dice": lambda sums: measures.dice(sums.observed, sums.a, sums.b),
+    "kappa": lambda sums: measures.kappa(sums.observed, sums.a, sums.b, sums.size),
+}
+MEASURES = (*_PAIR_MEASURES, "neutrality")
+
+
+def language_matrix(
+    counts: Counts,
+    measure: str = "jaccard",
+    scope: str = "total",
+    languages: Sequence[str] | None = None,
+    seeds: Collection[int] | None = None,
+    replicates: int = 400,
+    rng_seed: int = 0,
+) -> LanguageMatrix:
+    """A measure for every two languages of one task, with intervals that cover seeds and matrices.
+
+    ``measure`` is one of ``MEASURES``: the Jaccard index, its excess over chance, ``jaccard-reference`` (its
+    excess over the reference), ``neutrality`` and others. Neutrality is worked out from the means over
+    seeds, (J - J_ref) / (J_seed - J_ref), with J_seed the mean of the two languages' ceilings; without a
+    second seed of both languages it is NaN, and it is 1 on the diagonal.
+
+    A replicate draws, for each language on its own, as many seeds as there are, with replacement, and as
+    many matrices of the scope as there are, with replacement (the same for all languages). A seed that was
+    drawn twice is never compared with itself: the ceiling takes the pairs of different seeds among those
+    drawn, and all the language's pairs when one seed was drawn throughout. The interval runs from the 2.5th
+    to the 97.5th percentile of the replicates, widened where needed to hold the value. So it covers how
+    much the value hangs on these training seeds and on these matrices. It does not cover the choice of
+    text, task or schedule; with s seeds the spread between seeds comes out too small by a factor near
+    (s-1)/s in variance, and with two seeds that of the ceiling not at all. It is NaN where nothing can be
+    resampled (one matrix and one seed each; on the diagonal, one matrix and fewer than three seeds) and
+    where more than one replicate in twenty is undefined.
+
+    ``languages`` gives the order (all, the paper's first, when None); ``seeds`` the seeds to use (all when
+    None). The same ``rng_seed`` gives the same intervals. Raises LsnError on an unknown measure or scope, a
+    language without a ticket, or counts over more than one task.
+    """
+    if measure not in MEASURES:
+        raise LsnError(f"there is no measure {measure!r}; choose one of {', '.join(MEASURES)}")
+    keys = [key for key in counts.tickets if seeds is None or key.seed in seeds]
+    names = tuple(languages) if languages is not None else _in_order({key.language for key in keys})
+    keys = [key for key in keys if key.language in names]
+    missing = [name for name in names if name not in {key.language for key in keys}]
+    if missing or not keys:
+        raise LsnError(
+            f"there is no ticket of language {missing[0] if missing else '(any)'} with these seeds"
+        )
+    if len({(key.task, key.method) for key in keys}) > 1:
+        raise LsnError("the tickets are of several tasks or methods; choose one to compare languages")
+    chosen = find_scope(counts.layout, scope)
+    parts = expectations(counts.select(keys)).restricted(chosen.matrices)
+    member = np.array([[key.language == name for key in keys] for name in names], dtype=np.float64)
+
+    matrices = len(chosen.matrices)
+    value = _by_language(parts.summed(np.ones((1, matrices))), measure, member, member)
+    rng = np.random.default_rng(rng_seed)
+    drawn_matrices = rng.multinomial(matrices, np.full(matrices, 1 / matrices), size=replicates)
+    drawn_seeds = _draw_seeds(member, replicates, rng)
+    resampled = np.array(
+        [
+            _by_language(parts.summed(weights[None].astype(np.float64)), measure, member * draw, member)
+            for weights, draw in zip(drawn_matrices, drawn_seeds, strict=True)
+        ]
+    ).reshape(replicates, len(names), len(names))
+    low, high = _interval(value, resampled, _can_vary(member.sum(axis=1), matrices))
+    return LanguageMatrix(names, measure, scope, value, low, high, resampled)
+
+
+def _in_order(languages: Collection[str]) -> tuple[str, ...]:
+    """The paper's languages in the paper's order, then the others by code."""
+    known = [code for code in PAPER_LANGUAGES if code in languages]
+    return (*known, *sorted(set(languages) - set(known)))
+
+
+def _draw_seeds(member: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each ticket is drawn in each replicate, float64 (B, T); ``member`` is (n, T) of 0 and 1."""
+    drawn = np.zeros((replicates, member.shape[1]))
+    for row in member.astype(bool):
+        seeds = int(row.sum())
+        drawn[:, row] = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=replicates)
+    return drawn
+
+
+def _by_language(sums: Expectations, measure: str, drawn: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """The measure of every two languages, (n, n), from sums over one scope; see ``_mean_over_seeds``."""
+    if measure != "neutrality":
+        return _mean_over_seeds(_PAIR_MEASURES[measure](sums)[..., 0], drawn, member)
+    observed = _mean_over_seeds(sums.jaccard()[..., 0], drawn, member)
+    reference = _mean_over_seeds(sums.reference_jaccard()[..., 0], drawn, member)
+    own = np.diagonal(observed)
+    return measures.neutrality(observed, reference, (own[:, None] + own[None, :]) / 2)
+
+
+def _mean_over_seeds(pairs: np.ndarray, drawn: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Means of a (T, T) measure over pairs of drawn tickets, (n, n); on the diagonal over different ones.
+
+    ``drawn`` (n, T) says how often each ticket of each language was drawn, ``member`` (n, T) whose it is.
+    """
+    undefined = np.isnan(pairs)  # kept apart: times a weight of zero, NaN would spread to every language
+    filled = np.where(undefined, 0, pairs)
+    total, holes = drawn @ filled @ drawn.T, drawn @ undefined @ drawn.T
+    number = np.outer(drawn.sum(axis=1), drawn.sum(axis=1))
+
+    compared = np.where(np.count_nonzero(drawn, axis=1, keepdims=True) > 1, drawn, member)
+    different = ~np.eye(len(pairs), dtype=bool)
+    np.fill_diagonal(total, np.diagonal(compared @ (filled * different) @ compared.T))
+    np.fill_diagonal(holes, np.diagonal(compared @ (undefined & different) @ compared.T))
+    np.fill_diagonal(number, np.diagonal(compared @ different @ compared.T))
+
+    means = np.where((holes > 0) | (number == 0), np.nan, total / np.maximum(number, 1))
+    return (means + means.T) / 2  # rounding may differ between the halves
+
+
+def _can_vary(seeds: np.ndarray, matrices: int) -> np.ndarray:
+    """Whether resampling can change a cell at all, bool (n, n); ``seeds`` is the number a language, (n,)."""
+    if matrices > 1:
+        return np.ones((len(seeds), len(seeds)), dtype=bool)
+    varies = (seeds[:, None] > 1) | (seeds[None, :] > 1)
+    np.fill_diagonal(varies, seeds > 2)
+    return varies
+
+
+def _interval(
+    value: np.ndarray, replicates: np.ndarray, can_vary: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bound of the 95 % interval, (n, n) each; NaN where there is none."""
+    low, high = np.full_like(value, np.nan), np.full_like(value, np.nan)
+    undefined = np.isnan(replicates).mean(axis=0) if len(replicates) else np.ones_like(value)
+    for cell in zip(*np.nonzero(can_vary & ~np.isnan(value) & (undefined <= _UNDEFINED_SHARE)), strict=True):
+        bounds = np.nanpercentile(replicates[:, *cell], [2.5, 97.5])
+        low[cell], high[cell] = min(bounds[0], value[cell]), max(bounds[1], value[cell])
+    return low, high

@@ -1,0 +1,112 @@
+"""The tables that an atlas keeps so that a page need not touch bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from lsn_core.analysis.counts import OVERLAP_COLUMNS, OVERLAP_TABLE
+from lsn_core.analysis.intersections import intersections
+from lsn_core.errors import CorruptFile
+from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.mask import Mask
+from lsn_core.masks.ticket import SPARSITY_TOLERANCE
+from lsn_core.masks.ticket_file import TicketHeader
+
+SCORES_TABLE = "scores"
+SCORE_COLUMNS = ("task", "language", "method", "seed", "sparsity", "metric", "value", "count", "split")
+
+_MASK_MEMORY = 2**30
+"""Bytes of packed masks held at once while counting; more levels are counted in several passes."""
+
+
+def refresh(atlas: Atlas) -> bool:
+    """Build and write the tables ``overlap`` and ``scores`` from the tickets that are intact.
+
+    ``overlap`` has a row for every sparsity and every two tickets that have it (the base ticket and each
+    ticket with itself among them): ``sparsity, ticket_a, ticket_b, intersection``, the last a list of the
+    weights shared in each matrix, in layout order. Both tables carry the tickets' content hashes. Returns
+    False when they were up to date already. An atlas without ticket files keeps the tables it shipped with.
+    """
+    with atlas.lock("tables"):
+        if not atlas.has_bits or _up_to_date(atlas):
+            return False
+        headers = atlas.headers()
+        stamps = {header.key.stem: header.content_hash for header in headers}
+        atlas.write_table(OVERLAP_TABLE, _overlap_rows(atlas, headers), stamps)
+        atlas.write_table(SCORES_TABLE, _scores(headers), stamps)
+        return True
+
+
+def scores_table(atlas: Atlas) -> pd.DataFrame:
+    """All scores of an atlas's tickets, with the columns ``SCORE_COLUMNS``; sparsity 0 is the dense model."""
+    if atlas.has_bits:
+        return _scores(atlas.headers())
+    found = atlas.read_table(SCORES_TABLE)
+    if found is None:
+        return _scores([])
+    if tuple(found[0].columns) != SCORE_COLUMNS:
+        raise CorruptFile(f"table {SCORES_TABLE} of {atlas.name} has other columns than scores; rebuild it")
+    return found[0]
+
+
+def _up_to_date(atlas: Atlas) -> bool:
+    stamps = atlas.stamps()
+    for name in (OVERLAP_TABLE, SCORES_TABLE):
+        try:
+            found = atlas.read_table(name)
+        except CorruptFile:
+            return False
+        if found is None or found[1] != stamps:
+            return False
+    return True
+
+
+def _overlap_rows(atlas: Atlas, headers: Sequence[TicketHeader]) -> pd.DataFrame:
+    rows: list[tuple[float, str, str, np.ndarray]] = []
+    for level, stems, masks in _masks_by_level(atlas, headers):
+        shared = intersections(masks)
+        first, second = np.triu_indices(len(stems))
+        rows += [(level, stems[a], stems[b], shared[a, b]) for a, b in zip(first, second, strict=True)]
+    return pd.DataFrame(rows, columns=list(OVERLAP_COLUMNS))
+
+
+def _masks_by_level(
+    atlas: Atlas, headers: Sequence[TicketHeader]
+) -> Iterator[tuple[float, list[str], list[Mask]]]:
+    """For each sparsity: the names and masks of the tickets that have it; as many levels a pass as fit."""
+    levels = _distinct(level for header in headers for level in header.levels)
+    mask_bytes = 8 * int(atlas.layout.word_offsets[-1])
+    width = max(1, _MASK_MEMORY // (mask_bytes * max(1, len(headers))))
+    for start in range(0, len(levels), width):
+        passing = levels[start : start + width]
+        found: dict[float, list[tuple[str, Mask]]] = {level: [] for level in passing}
+        for header in headers:
+            shared = [level for level in passing if _near(level, header.levels)]
+            if shared:
+                ticket = atlas.ticket(header.key)
+                for level in shared:
+                    found[level].append((header.key.stem, ticket.mask(level)))
+        for level, pairs in found.items():
+            yield level, [stem for stem, _ in pairs], [mask for _, mask in pairs]
+
+
+def _distinct(levels: Iterator[float]) -> list[float]:
+    distinct: list[float] = []
+    for level in sorted(levels):
+        if not distinct or level - distinct[-1] > SPARSITY_TOLERANCE:
+            distinct.append(level)
+    return distinct
+
+
+def _near(level: float, levels: Sequence[float]) -> bool:
+    return any(abs(level - other) <= SPARSITY_TOLERANCE for other in levels)
+
+
+def _scores(headers: Sequence[TicketHeader]) -> pd.DataFrame:
+    rows = [{**asdict(header.key), **asdict(score)} for header in headers for score in header.scores]
+    frame = pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+    return frame.astype({"seed": "int64", "sparsity": "float64", "value": "float64", "count": "int64"})
