@@ -1,6 +1,7 @@
 # make demo   environment, a discovery on the embedded model, the dashboard
 # make app    the dashboard on the shipped atlas, without discovering anything
 # make test   environment, browser, checks and all tests
+# make atlas  the shipped atlas again (what is there is not computed anew)
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,11 +13,15 @@ PORT ?= 8501
 
 demo: $(VENV)/ready
 	$(BIN)/python -m lsn_core discover --model demo --task mlm --languages en fr sw zh --seeds 0 1 \
-	    --rounds 9 --steps 40 --atlas $(FRESH)
+	    --steps 40 --learning-rate 5e-4 --atlas $(FRESH)
 	LSN_ATLAS=fresh $(BIN)/streamlit run app.py --server.port $(PORT)
 
 app: $(VENV)/ready
 	$(BIN)/streamlit run app.py --server.port $(PORT)
+
+atlas: $(VENV)/ready
+	$(BIN)/python -m lsn_core discover --model demo --task mlm --seeds 0 1 --steps 60 --learning-rate 5e-4 \
+	    --method imp random --atlas masks/demo
 
 test: lint fast slow browser
 

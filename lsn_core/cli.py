@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"lsn_core: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(
             "\nlsn_core: stopped; what was finished is kept, and the same command goes on from there.",
@@ -82,7 +85,9 @@ def _add_discover(verbs: Any) -> None:
     )
     length = verb.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, metavar="N", help="training steps a round (default 100)")
-    length.add_argument("--epochs", type=float, metavar="X", help="passes over the training lines a round")
+    length.add_argument(
+        "--epochs", type=float, metavar="X", help="passes a round over the largest language's training lines"
+    )
     verb.add_argument(
         "--atlas", default=DEFAULT_ATLAS, metavar="DIR", help=f"where tickets go (default {DEFAULT_ATLAS})"
     )
@@ -132,31 +137,37 @@ def _discover(arguments: argparse.Namespace) -> int:
             raise LsnError(
                 f"The option --{name} is {getattr(arguments, name)}; it must be at least {allowed}."
             )
-    if any(seed < 0 for seed in arguments.seeds):
-        raise LsnError(f"The seed {min(arguments.seeds)} is negative; seeds count from 0.")
+    for seed in arguments.seeds:
+        if not 0 <= seed < 2**31:
+            raise LsnError(
+                f"The option --seeds holds {seed}; a seed is a whole number from 0 to {2**31 - 1}."
+            )
     # Checked before anything heavy is loaded, so that a slip answers at once.
     for method in arguments.method:
         Recipe(arguments.task, method, rounds=arguments.rounds, training=Training(**settings))
 
     from lsn_core.data.source import SPLITS, open_source
 
+    methods = [method for method in dict.fromkeys(arguments.method) if method != "base"]
     source = open_source(arguments.data)
-    languages = list(dict.fromkeys(arguments.languages))
+    # The base masks belong to the model alone: with them only, no language is looked at.
+    languages = list(dict.fromkeys(arguments.languages)) if methods else []
     for language in languages:
         for split in SPLITS:
             source.corpus(language, split)
-    if arguments.epochs is not None:
+    if arguments.epochs is not None and languages:
         settings["steps"] = _steps_of_epochs(arguments.epochs, Training(**settings), source, languages)
+
+    import torch
 
     from lsn_core.analysis.card import write_card
     from lsn_core.analysis.tables import refresh
-    from lsn_core.discovery.pool import run_jobs
+    from lsn_core.discovery.pool import run_jobs, told
     from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 
     recipes = [
         Recipe(arguments.task, method, source.name, arguments.rounds, training=Training(**settings))
-        for method in dict.fromkeys(arguments.method)
-        if method != "base"
+        for method in methods
     ]
     jobs = [
         TicketJob(recipe, language, seed)
@@ -174,24 +185,35 @@ def _discover(arguments: argparse.Namespace) -> int:
         arguments.threads,
         Training(**settings).max_length,
     )
-    cores = max(1, (os.cpu_count() or 1) // arguments.threads)
+    cores = max(1, _usable_cores() // arguments.threads)
     processes = min(arguments.jobs or (cores if device == "cpu" else 1), max(1, len(jobs)))
 
-    workshop = Workshop(setup)
-    for job in jobs:
-        workshop.check(job)
+    workshop = Workshop(setup, jobs)
     info = workshop.bench.loaded.info
     _say(
         f"{info['name']}: {info['layers']} layers, {info['prunable_weights']:,} prunable weights; "
         f"{len(jobs)} tickets into {workshop.atlas.path}"
     )
-    workshop.base()
-    with _Meter(jobs) as meter:
-        run_jobs(workshop, setup, jobs, processes, meter.on_event)
-    refresh(workshop.atlas)
-    write_card(workshop.atlas)
+    if workshop.bench.loaded.untrained:
+        _say(f"note: the checkpoint has no head for task {arguments.task!r}; it starts from random weights")
+    try:
+        workshop.base()
+        with _Meter(jobs) as meter:
+            run_jobs(workshop, setup, jobs, processes, meter.on_event)
+    except torch.OutOfMemoryError as error:
+        raise LsnError(told(error)) from error
+    finally:
+        # Also after a stop: what is finished shows in the tables.
+        refresh(workshop.atlas)
+        write_card(workshop.atlas)
     _say(meter.summary())
     return 0
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str]) -> int:
@@ -208,6 +230,8 @@ def _device(name: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError(f"no training on {device.type}")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise LsnError(
@@ -371,14 +395,14 @@ def _verify(arguments: argparse.Namespace) -> int:
     atlas = Atlas.open(arguments.atlas)
     problems = atlas.verify()
     for problem in problems:
-        print(f"{problem.path}: {problem.message}")
+        print(problem.message)
     print(f"{len(atlas.headers())} tickets read, {len(problems)} problems.")
     return 1 if problems else 0
 
 
 def _warn_of_problems(atlas: Any) -> None:
     for problem in atlas.problems():
-        _say(f"left out {problem.path}: {problem.message}")
+        _say(f"left out: {problem.message}")
 
 
 # --- pretrain ---------------------------------------------------------------------------------------
@@ -427,6 +451,8 @@ def _write(text: str, out: str | None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
-    from lsn_core.masks.atlas import atomic_write_bytes
+    from lsn_core.masks.files import atomic_write_bytes
 
+    if not Path(out).name or Path(out).is_dir():
+        raise LsnError(f"The option --out is {out!r}; give the name of a file.")
     atomic_write_bytes(Path(out), text.encode())

@@ -61,6 +61,12 @@ FAMILY_TREE: Nested = (
 Indo-Iranian (Iranian beside Indo-Aryan); Sino-Tibetan, Afro-Asiatic and Atlantic-Congo stand alone."""
 
 
+def in_paper_order(codes: Collection[str]) -> tuple[str, ...]:
+    """The paper's languages among ``codes`` in the paper's order, then the others by code."""
+    known = [code for code in PAPER_LANGUAGES if code in codes]
+    return (*known, *sorted(set(codes) - set(known)))
+
+
 def language(code: str) -> Language:
     """The language with this code; a code that is not in the table is a language of unknown family."""
     return _KNOWN.get(code) or Language(code, code, code, "unknown", None, "unknown", "ltr")

@@ -10,7 +10,7 @@ import numpy as np
 from lsn_core.analysis import measures
 from lsn_core.analysis.counts import Counts
 from lsn_core.errors import LsnError
-from lsn_core.languages import PAPER_LANGUAGES
+from lsn_core.languages import in_paper_order
 from lsn_core.masks.layout import SCOPES, Layout, Scope
 
 _UNDEFINED_SHARE = 0.05
@@ -188,7 +188,7 @@ def language_matrix(
     if measure not in MEASURES:
         raise LsnError(f"there is no measure {measure!r}; choose one of {', '.join(MEASURES)}")
     keys = [key for key in counts.tickets if seeds is None or key.seed in seeds]
-    names = tuple(languages) if languages is not None else _in_order({key.language for key in keys})
+    names = tuple(languages) if languages is not None else in_paper_order({key.language for key in keys})
     keys = [key for key in keys if key.language in names]
     missing = [name for name in names if name not in {key.language for key in keys}]
     if missing or not keys:
@@ -214,12 +214,6 @@ def language_matrix(
     ).reshape(replicates, len(names), len(names))
     low, high = _interval(value, resampled, _can_vary(member.sum(axis=1), matrices))
     return LanguageMatrix(names, measure, scope, value, low, high, resampled)
-
-
-def _in_order(languages: Collection[str]) -> tuple[str, ...]:
-    """The paper's languages in the paper's order, then the others by code."""
-    known = [code for code in PAPER_LANGUAGES if code in languages]
-    return (*known, *sorted(set(languages) - set(known)))
 
 
 def _draw_seeds(member: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ Everything is computed from the tickets, whatever it says; a number that was not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from lsn_core.analysis.calibration import language_matrix
 from lsn_core.analysis.counts import load_counts
 from lsn_core.analysis.tables import scores_table
+from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.ticket_file import TicketHeader
@@ -41,7 +42,7 @@ def _lines(atlas: Atlas) -> Iterator[str]:
         mine = [header for header in headers if header.key.task == task]
         yield from ("", f"## Task `{task}`", "")
         yield from _how_made(mine)
-        yield from ("", *_score_lines(scores[scores["task"] == task], mine))
+        yield from ("", *_score_lines(scores[scores["task"] == task]))
         yield from ("", *_overlap_lines(atlas, task, mine))
     yield ""
 
@@ -49,48 +50,74 @@ def _lines(atlas: Atlas) -> Iterator[str]:
 def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:
     for method in sorted({header.key.method for header in headers}):
         made = [header for header in headers if header.key.method == method]
-        about = made[0].provenance
-        recipe = about.get("recipe", {})
-        training = recipe.get("training", {})
         seconds = sum(header.provenance.get("seconds", 0.0) for header in made)
         seeds = sorted({header.key.seed for header in made})
+        languages = {header.key.language for header in made}
+        complete = "" if len(made) == len(languages) * len(seeds) else ", not every seed in every language"
         yield (
-            f"- `{method}`: {len({h.key.language for h in made})} languages, seeds "
-            f"{', '.join(map(str, seeds))}, levels {made[0].levels[0]:.0%} to {made[0].levels[-1]:.0%}; text "
-            f"`{about.get('data', {}).get('name', '?')}`; {training.get('steps', '?')} steps a round, batch "
-            f"{training.get('batch_size', '?')}, learning rate {training.get('learning_rate', '?')}, "
-            f"{training.get('precision', '?')}, {about.get('device', '?')}; {seconds / 60:.0f} process-minutes."
+            f"- `{method}`: {len(made)} tickets, {len(languages)} languages, seeds "
+            f"{', '.join(map(str, seeds))}{complete}; levels "
+            f"{_all_said(f'{h.levels[0]:.0%} to {h.levels[-1]:.0%}' for h in made)}; text "
+            f"`{_setting(made, 'data', 'name')}`; {_setting(made, 'recipe', 'training', 'steps')} steps a round, "
+            f"batch {_setting(made, 'recipe', 'training', 'batch_size')}, learning rate "
+            f"{_setting(made, 'recipe', 'training', 'learning_rate')}, "
+            f"{_setting(made, 'recipe', 'training', 'precision')}, {_setting(made, 'device')}; "
+            f"{seconds / 60:.0f} process-minutes."
         )
+        if method == "random":
+            yield "  Drawn with as many weights in every matrix as the `base` mask of the same sparsity keeps."
 
 
-def _score_lines(scores: pd.DataFrame, headers: Sequence[TicketHeader]) -> Iterator[str]:
+def _setting(headers: Sequence[TicketHeader], *path: str) -> str:
+    def find(header: TicketHeader) -> str:
+        value: object = header.provenance
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return "not recorded" if value is None else str(value)
+
+    return _all_said(map(find, headers))
+
+
+def _all_said(values: Iterable[str]) -> str:
+    return " or ".join(sorted(set(values)))
+
+
+def _score_lines(scores: pd.DataFrame) -> Iterator[str]:
     if scores.empty:
         yield "No scores were measured."
         return
-    metric = headers[0].scores[0].metric
+    metric = scores["metric"].iloc[0]
     scores = scores[scores["metric"] == metric]
     items = int(scores["count"].median())
     levels = [level for level in SHOWN_LEVELS if np.isclose(scores["sparsity"], level).any()]
     methods = [m for m in ("imp", "oneshot", "random") if (scores["method"] == m).any()]
-    columns = [("dense", methods[0], 0.0)] + [
-        (f"{method} {level:.0%}", method, level) for level in levels for method in methods
-    ]
+    wanted = {"dense": (methods[0], 0.0)} | {
+        f"{method} {level:.0%}": (method, level) for level in levels for method in methods
+    }
+    languages = in_paper_order(set(scores["language"]))
+    values = {
+        name: [_values(scores, language, method, level) for language in languages]
+        for name, (method, level) in wanted.items()
+    }
+    values = {name: column for name, column in values.items() if any(len(found) for found in column)}
+    means = {
+        name: np.array([found.mean() if len(found) else np.nan for found in column])
+        for name, column in values.items()
+    }
     yield (
         f"Score: {metric} on the test split, about {items:,} items a language; mean over seeds, with the "
         "lowest and highest in brackets. A percentage is the sparsity, the share of weights removed."
     )
     yield ""
-    yield "| language | " + " | ".join(name for name, _, _ in columns) + " |"
-    yield "| --- " * (len(columns) + 1) + "|"
-    means: dict[str, list[float]] = {name: [] for name, _, _ in columns}
-    for language in dict.fromkeys(scores["language"]):
-        cells = []
-        for name, method, level in columns:
-            values = _values(scores, language, method, level)
-            means[name].append(float(values.mean()) if len(values) else np.nan)
-            cells.append(_cell(values))
-        yield f"| {language} | " + " | ".join(cells) + " |"
-    yield "| **mean** | " + " | ".join(f"{np.nanmean(means[name]):.3f}" for name, _, _ in columns) + " |"
+    yield "| language | " + " | ".join(values) + " |"
+    yield "| --- " * (len(values) + 1) + "|"
+    for row, language in enumerate(languages):
+        yield f"| {language} | " + " | ".join(_cell(column[row]) for column in values.values()) + " |"
+    # Only languages with every cell: otherwise the columns' means would be over different languages.
+    whole = ~np.isnan(np.array(list(means.values()))).any(axis=0)
+    if whole.any():
+        label = "mean" if whole.all() else f"mean of {whole.sum()}"
+        yield f"| **{label}** | " + " | ".join(f"{m[whole].mean():.3f}" for m in means.values()) + " |"
     yield ""
     yield from _verdicts(means, levels, methods)
 
@@ -112,21 +139,23 @@ def _cell(values: np.ndarray) -> str:
 
 
 def _verdicts(
-    means: dict[str, list[float]], levels: Sequence[float], methods: Sequence[str]
+    means: Mapping[str, np.ndarray], levels: Sequence[float], methods: Sequence[str]
 ) -> Iterator[str]:
     """Say plainly, level by level, in how many languages `imp` beats each control."""
-    if "imp" not in methods:
-        return
-    dense = np.array(means["dense"])
     for level in levels:
-        imp = np.array(means[f"imp {level:.0%}"])
-        yield (
-            f"- At {level:.0%}, `imp` keeps {np.nanmean(imp) / np.nanmean(dense):.0%} of the dense score on average."
-        )
+        imp = means.get(f"imp {level:.0%}")
+        if imp is None:
+            continue
+        both = ~np.isnan(imp) & ~np.isnan(means["dense"])
+        if both.any():
+            share = imp[both].mean() / means["dense"][both].mean()
+            yield f"- At {level:.0%}, `imp` keeps {share:.0%} of the dense score on average."
         for control in methods:
-            if control != "imp":
-                other = np.array(means[f"{control} {level:.0%}"])
-                both = ~np.isnan(imp) & ~np.isnan(other)
+            other = means.get(f"{control} {level:.0%}")
+            if control == "imp" or other is None:
+                continue
+            both = ~np.isnan(imp) & ~np.isnan(other)
+            if both.any():
                 yield (
                     f"- At {level:.0%}, `imp` scores above `{control}` in {int((imp > other)[both].sum())} of "
                     f"{int(both.sum())} languages (mean difference {np.mean((imp - other)[both]):+.3f})."
@@ -139,9 +168,13 @@ def _overlap_lines(atlas: Atlas, task: str, headers: Sequence[TicketHeader]) -> 
     levels = [level for level in SHOWN_LEVELS if any(np.isclose(level, h.levels).any() for h in imp)]
     if len(languages) < 2 or not levels:
         return
-    yield "Overlap between languages (`imp`, all matrices): mean over language pairs, [lowest, highest]."
+    yield (
+        "Overlap between languages (`imp`, all matrices): mean over language pairs, [lowest, highest]. Chance: "
+        "what densities alone give. Reference: what the pretrained magnitudes alone give. Ceiling: the same "
+        "language with another seed. Neutrality: where the Jaccard index lies from reference (0) to ceiling (1)."
+    )
     yield ""
-    yield "| sparsity | Jaccard | by chance | by pretrained magnitudes | same language, other seed | neutrality |"
+    yield "| sparsity | Jaccard | chance | reference | ceiling | neutrality |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for level in levels:
         counts = load_counts(atlas, level, task)

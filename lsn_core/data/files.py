@@ -56,7 +56,7 @@ class FolderSource:
         """Raises LsnError when ``folder`` is missing, is no folder, cannot be read or holds no text files."""
         self.folder = Path(folder)
         # The folder's own name only: where it lies on this machine says nothing to others.
-        self.name = self.folder.resolve().name
+        self.name = f"folder:{self.folder.resolve().name}"
         self._files = _text_files(self.folder)
         if not self._files:
             raise LsnError(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lsn_core.errors import LsnError
+from lsn_core.masks.ticket import METHODS
 
-METHODS = ("imp", "oneshot", "random", "base")
 PRECISIONS = ("fp32", "bf16")
 
 
@@ -69,13 +68,6 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """Build a recipe from plain values; an unknown key is an error."""
-        values = dict(values)
-        training = _known(Training, values.pop("training", {}))
-        return cls(training=Training(**training), **_known(cls, values))
-
 
 def config_hash(
     recipe: Recipe, language: str, seed: int, model_fingerprint: str, data_fingerprint: str
@@ -90,16 +82,6 @@ def config_hash(
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    allowed = {f.name for f in fields(kind)}
-    unknown = sorted(set(values) - allowed)
-    if unknown:
-        raise LsnError(
-            f"{kind.__name__} has no setting {unknown[0]!r}; the settings are: {', '.join(sorted(allowed))}."
-        )
-    return dict(values)
 
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:

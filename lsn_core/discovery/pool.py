@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 from lsn_core.errors import LsnError
 
@@ -55,8 +57,14 @@ def run_jobs(
         context.Process(target=_work, args=(setup, waiting, news, stop, os.getpid()), daemon=True)
         for _ in range(processes)
     ]
-    for worker in workers:
-        worker.start()
+    # Ctrl-C reaches every process of the terminal. Workers inherit that they are to ignore it, from their
+    # first instruction on: this process hears it, and sets `stop`.
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for worker in workers:
+            worker.start()
+    finally:
+        signal.signal(signal.SIGINT, heard)
     try:
         _relay(news, workers, len(jobs), on_event)
     finally:
@@ -87,21 +95,27 @@ def _relay(news: Any, workers: Sequence[Any], expected: int, on_event: Callable[
 
 
 def _work(setup: Setup, waiting: Any, news: Any, stop: Any, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and sets `stop`
-
     def on_event(event: Event) -> None:
         if stop.is_set() or os.getppid() != parent:
             raise Stopped
         news.put(event)
 
     try:
-        workshop = Workshop(setup)
+        workshop = Workshop(setup, ())
         while (job := waiting.get()) is not None:
             _make(workshop, job, on_event)
     except Stopped:
         news.cancel_join_thread()
     except LsnError as error:
         news.put(Event("error", None, str(error)))
+    except (OSError, torch.OutOfMemoryError) as error:
+        news.put(Event("error", None, told(error)))
+
+
+def told(error: BaseException) -> str:
+    """Say in one sentence what the machine refused: memory, disk space, a file."""
+    what = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    return f"The machine refused: {what}; mend that and run the same command again: it goes on where it was."
 
 
 def _make(workshop: Workshop, job: TicketJob, on_event: Callable[[Event], None]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from importlib.metadata import version
 import torch
 
 from lsn_core.data.source import TextSource, open_source
-from lsn_core.discovery.config import Recipe, config_hash
+from lsn_core.discovery.config import Recipe, Training, config_hash
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
 from lsn_core.discovery.state import load_progress, save_progress
 from lsn_core.discovery.training import Bench, check_length, load_features
@@ -22,6 +22,7 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.mask import survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
 from lsn_core.models.loading import load_model
+from lsn_core.tasks.base import Feature
 from lsn_core.tasks.registry import task_named
 
 BASE_LEVELS = Recipe(task="mlm").levels
@@ -69,18 +70,31 @@ OnProgress = Callable[[TicketJob, int], None]
 class Workshop:
     """A model on its bench beside an atlas: makes tickets one after the other."""
 
-    def __init__(self, setup: Setup) -> None:
-        """Load the model, then open its atlas or make a new one; on an error nothing is made."""
+    def __init__(self, setup: Setup, jobs: Sequence[TicketJob]) -> None:
+        """Load model and text and try them out, then open the atlas or make a new one.
+
+        Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
+        """
         if setup.device == "cpu":
             torch.set_num_threads(setup.threads)
+        # Read by CUDA when it starts; without it, matrix products there are not deterministic.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
         task = task_named(setup.task)
         self.source: TextSource = open_source(setup.data)
         loaded = load_model(setup.model, task.auto_class, setup.device)
         check_length(loaded, setup.max_length)
+        task.check(loaded)
         self.bench = Bench(loaded, task)
         self._fingerprints: dict[str, str] = {}
+        self._features: dict[tuple[str, str, Training], Sequence[Feature]] = {}
+        for job in jobs:
+            for split in ("train", "test"):
+                self._load_features(job, split)
         self.atlas = Atlas.open_or_create(setup.atlas, loaded.info, loaded.layout)
+        for job in jobs:
+            self.check(job)
 
     def base(self) -> Ticket:
         """Return the atlas's base ticket, made now if it is not there."""
@@ -106,7 +120,7 @@ class Workshop:
         self.atlas.check_recipe(job.key, job.recipe.to_dict())
         if self.atlas.has(job.key) and self.atlas.header(job.key).config_hash != self._job_hash(job):
             raise LsnError(
-                f"The atlas {self.atlas.name!r} holds another {job}, made from other text; use another --atlas."
+                f"The atlas {self.atlas.name!r} holds another {job}, made from another text or model head; use another --atlas."
             )
 
     def make(self, job: TicketJob, on_progress: OnProgress) -> bool:
@@ -123,26 +137,25 @@ class Workshop:
             return True
 
     def _compute(self, job: TicketJob, on_progress: OnProgress) -> None:
-        recipe, settings = job.recipe, job.recipe.training
-        started = time.monotonic()
-        digest = self._job_hash(job)
+        recipe, digest = job.recipe, self._job_hash(job)
         base = self.base()
-        folder = self.atlas.runs_dir(job.key.stem)
         work = Work(
             recipe,
             job.language,
             job.seed,
-            load_features(self.bench.task, self.source, job.language, "train", self.bench.loaded, settings),
-            load_features(self.bench.task, self.source, job.language, "test", self.bench.loaded, settings),
+            self._load_features(job, "train"),
+            self._load_features(job, "test"),
             [base.mask(level) for level in recipe.levels],
         )
-        start = load_progress(folder, digest, self.bench.layout) or self._first_progress(job, work)
+        # Rounds done on another device or number of threads may differ in the last bit.
+        folder, run = self.atlas.runs_dir(job.key.stem), f"{digest}-{self._environment}"
+        start = load_progress(folder, run, self.bench.layout) or self._first_progress(job, work)
         progress = run_rounds(
             self.bench,
             work,
             start,
             lambda number, done, total: on_progress(job, number * total + done),
-            lambda reached: save_progress(folder, digest, reached),
+            lambda reached: save_progress(folder, run, reached),
         )
         data = {"name": self.source.name, "fingerprint": self._data_fingerprint(job.language)}
         ticket = Ticket(
@@ -151,12 +164,21 @@ class Workshop:
             levels=recipe.levels,
             survival=survival_from_masks(progress.masks),
             scores=progress.scores,
-            provenance=self._provenance(recipe.to_dict(), data, time.monotonic() - started),
+            provenance=self._provenance(recipe.to_dict(), data, progress.seconds),
             config_hash=digest,
             philox_key=random_key(recipe, job.language, job.seed) if recipe.method == "random" else None,
         )
         self.atlas.save(ticket)
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _load_features(self, job: TicketJob, split: str) -> Sequence[Feature]:
+        settings = job.recipe.training
+        key = (job.language, split, settings)
+        if key not in self._features:
+            self._features[key] = load_features(
+                self.bench.task, self.source, job.language, split, self.bench.loaded, settings
+            )
+        return self._features[key]
 
     def _first_progress(self, job: TicketJob, work: Work) -> Progress:
         """Where a new ticket begins; a random one takes its dense score from the `imp` ticket beside it.
@@ -164,14 +186,14 @@ class Workshop:
         Round 0 of both trains the same model on the same batches, so the score is the same number.
         """
         if job.recipe.method != "random":
-            return Progress(0, (), ())
+            return Progress()
         masks = random_masks(work)
         sibling = TicketKey(job.recipe.task, job.language, "imp", job.seed)
         if self.atlas.has(sibling):
             header = self.atlas.header(sibling)
             if header.config_hash == self._job_hash(replace(job, recipe=replace(job.recipe, method="imp"))):
                 return Progress(1, masks, tuple(s for s in header.scores if s.sparsity == 0.0))
-        return Progress(0, (), ())
+        return Progress()
 
     def _data_fingerprint(self, language: str) -> str:
         if language not in self._fingerprints:
@@ -182,7 +204,7 @@ class Workshop:
         return self._config_hash(job.recipe, job.language, job.seed, self._data_fingerprint(job.language))
 
     def _config_hash(self, recipe: Recipe, language: str, seed: int, data: str = "") -> str:
-        return config_hash(recipe, language, seed, self.bench.loaded.info["fingerprint"], data)
+        return config_hash(recipe, language, seed, self.bench.loaded.identity, data)
 
     def _provenance(self, recipe: dict, data: dict, seconds: float) -> dict:
         return {

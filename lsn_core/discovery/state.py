@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -13,7 +15,8 @@ from safetensors.numpy import save as to_safetensors
 
 from lsn_core.discovery.lottery import Progress
 from lsn_core.errors import CorruptFile
-from lsn_core.masks.atlas import atomic_write_bytes
+from lsn_core.masks.container import canonical_json
+from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import Score
@@ -21,23 +24,22 @@ from lsn_core.masks.ticket import Score
 _FILE = "rounds.safetensors"
 
 
-def save_progress(folder: Path, config_hash: str, progress: Progress) -> None:
-    """Write the progress of the ticket with this configuration, atomically."""
+def save_progress(folder: Path, run: str, progress: Progress) -> None:
+    """Write the progress of one run, atomically. `run` names all that its bits depend on."""
     folder.mkdir(parents=True, exist_ok=True)
     words = np.stack([m.words for m in progress.masks]) if progress.masks else np.empty((0, 0), np.uint64)
     header = {
-        "config_hash": config_hash,
+        "run": run,
         "rounds_done": progress.rounds_done,
         "scores": [asdict(score) for score in progress.scores],
-        "digest": hashlib.sha256(words.tobytes()).hexdigest(),
+        "seconds": progress.seconds,
     }
-    atomic_write_bytes(
-        folder / _FILE, to_safetensors({"words": words}, metadata={"lsn": json.dumps(header, sort_keys=True)})
-    )
+    metadata = {"lsn": canonical_json({**header, "digest": _digest(header, words)})}
+    atomic_write_bytes(folder / _FILE, to_safetensors({"words": words}, metadata=metadata))
 
 
-def load_progress(folder: Path, config_hash: str, layout: Layout) -> Progress | None:
-    """Return the progress that was saved for this configuration, or None.
+def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
+    """Return the progress that was saved for this run, or None where there is none of it.
 
     Raises CorruptFile when the file is damaged; deleting the folder then starts the ticket afresh.
     """
@@ -48,14 +50,18 @@ def load_progress(folder: Path, config_hash: str, layout: Layout) -> Progress | 
         with safe_open(path, framework="np") as file:
             header = json.loads(file.metadata()["lsn"])
             words = file.get_tensor("words")
-        if hashlib.sha256(words.tobytes()).hexdigest() != header["digest"]:
-            raise ValueError("digest")
-        if header["config_hash"] != config_hash:
+        if header.pop("digest") != _digest(header, words):
+            raise ValueError("the digest does not fit")
+        if header["run"] != run:
             return None
         masks = tuple(Mask.from_words(row, layout) for row in words)
         scores = tuple(Score(**score) for score in header["scores"])
-        return Progress(header["rounds_done"], masks, scores)
+        return Progress(header["rounds_done"], masks, scores, header["seconds"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CorruptFile(
             f"The saved rounds in {str(path)!r} are damaged; delete that folder to start its ticket afresh."
         ) from error
+
+
+def _digest(header: Mapping[str, Any], words: np.ndarray) -> str:
+    return hashlib.sha256(canonical_json(header).encode() + words.tobytes()).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,6 +70,9 @@ class Bench:
             with self._autocast(settings):
                 loss = self.task.loss(self.model, self.loaded.family, batch)
             loss.backward()
+            with torch.no_grad():
+                # Weights that the sub-network lacks have no say in the norm that clips the gradient.
+                _zero_removed([p.grad for p in prunable if p.grad is not None], kept)
             nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=True)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
@@ -114,9 +118,9 @@ class Bench:
         return nullcontext()
 
 
-def _zero_removed(weights: list[nn.Parameter], kept: list[torch.Tensor]) -> None:
+def _zero_removed(weights: list[Any], kept: list[torch.Tensor]) -> None:
     # One fused call for all matrices; a bool mask costs a quarter of a float one.
-    torch._foreach_mul_(weights, kept)  # type: ignore[arg-type]
+    torch._foreach_mul_(weights, kept)
 
 
 def check_length(loaded: LoadedModel, max_length: int) -> None:

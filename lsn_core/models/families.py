@@ -30,8 +30,12 @@ class Family:
     components: Mapping[str, str]
     mlm_logits: Callable[[Any, torch.Tensor], torch.Tensor]
     pooler: str | None = None
-    reserved_positions: int = 0
-    """Position embeddings that no piece ever uses."""
+    positions_after_padding: bool = False
+    """Whether positions are counted from the padding piece's number on, as in RoBERTa."""
+
+    def reserved_positions(self, config: Any) -> int:
+        """Return how many position embeddings no piece ever uses, for a transformers configuration."""
+        return config.pad_token_id + 1 if self.positions_after_padding else 0
 
 
 _BERT_COMPONENTS = MappingProxyType(
@@ -75,9 +79,17 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         family.model_type: family
         for family in (
             Family("bert", "bert", "encoder.layer", _BERT_COMPONENTS, _bert_head, "pooler.dense"),
-            Family("roberta", "roberta", "encoder.layer", _BERT_COMPONENTS, _roberta_head, "pooler.dense", 2),
             Family(
-                "xlm-roberta", "roberta", "encoder.layer", _BERT_COMPONENTS, _roberta_head, "pooler.dense", 2
+                "roberta", "roberta", "encoder.layer", _BERT_COMPONENTS, _roberta_head, "pooler.dense", True
+            ),
+            Family(
+                "xlm-roberta",
+                "roberta",
+                "encoder.layer",
+                _BERT_COMPONENTS,
+                _roberta_head,
+                "pooler.dense",
+                True,
             ),
             Family("distilbert", "distilbert", "transformer.layer", _DISTILBERT_COMPONENTS, _distilbert_head),
         )

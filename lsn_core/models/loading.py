@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from lsn_core.errors import LsnError
 from lsn_core.masks.layout import Layout
 from lsn_core.models.families import Family, encoder_of, family_of, layout_of
 
+_HEAD_SEED = 20_221_207
+_NOT_IDENTITY = frozenset({"transformers_version", "_name_or_path", "_commit_hash", "dtype", "architectures"})
+"""What a configuration says of where it comes from rather than of what the model does."""
+
 DEMO_FOLDER = Path(__file__).parent / "demo"
 
 # What these libraries have to say reaches the user as one sentence of ours.
@@ -29,7 +34,9 @@ transformers.logging.disable_progress_bar()
 class LoadedModel:
     """A model with its tokenizer, its family and what identifies it.
 
-    `info` goes into atlases and tickets: name, revision, fingerprint, family and size.
+    `info` goes into atlases and tickets: name, revision, fingerprint, family and size. `identity` is a
+    sha256 (hex) over all that a training run on it depends on: every weight, the head's too, the
+    tokenizer and the configuration. `untrained` names the weights that the checkpoint lacks.
     """
 
     model: nn.Module
@@ -37,22 +44,31 @@ class LoadedModel:
     family: Family
     layout: Layout
     info: dict[str, Any]
+    identity: str
+    untrained: tuple[str, ...]
 
 
-def load_model(name: str, auto_class: Any, device: str = "cpu", revision: str | None = None) -> LoadedModel:
+def load_model(name: str, auto_class: Any, device: str = "cpu") -> LoadedModel:
     """Load `name` with the head that `auto_class` (a transformers Auto class) puts on it, in float32.
 
-    Raises LsnError when the model cannot be found or read, or its family is not supported.
+    A head that the checkpoint lacks gets the same random weights in every process. Raises LsnError when
+    the model cannot be found or read, its family is not supported, or the checkpoint lacks weights of
+    the encoder.
     """
     path = _resolve(name)
-    # Eager attention is up to twice as fast as the fused kernel for short sequences on a CPU.
-    attention = "eager" if torch.device(device).type == "cpu" else "sdpa"
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         family = family_of(config.model_type)
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
-        model = auto_class.from_pretrained(
-            path, revision=revision, dtype=torch.float32, attn_implementation=attention
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        torch.manual_seed(_HEAD_SEED)
+        # Eager attention: up to twice as fast as the fused kernel for short sequences on a CPU, and with
+        # a backward pass that is deterministic on a GPU.
+        model, report = auto_class.from_pretrained(
+            path,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            attn_implementation="eager",
+            output_loading_info=True,
         )
     except LsnError:
         raise
@@ -62,20 +78,30 @@ def load_model(name: str, auto_class: Any, device: str = "cpu", revision: str | 
             f"The model {name!r} could not be loaded; give 'demo', a local folder in the hub's layout, or "
             f"the name of a model on the hub ({reason})."
         ) from error
+    untrained = tuple(sorted(report["missing_keys"]))
+    missing = [
+        key for key in untrained if key.startswith(f"{family.prefix}.") and not _is_pooler(key, family)
+    ]
+    if missing:
+        raise LsnError(
+            f"The checkpoint of {name!r} lacks {len(missing)} weights of the encoder, {missing[0]!r} among "
+            "them; give a checkpoint that save_pretrained() wrote."
+        )
     layout = layout_of(model, family)
     commit = getattr(config, "_commit_hash", None)
     info = {
         "name": Path(name).name if Path(name).is_dir() else name,
-        "revision": revision or commit or "local",
+        "revision": commit or "local",
         "fingerprint": fingerprint(model, family),
         "family": family.model_type,
         "layers": len({m.layer for m in layout.matrices if m.layer is not None}),
         "heads": config.num_attention_heads,
         "hidden_size": config.hidden_size,
-        "positions": config.max_position_embeddings - family.reserved_positions,
+        "positions": config.max_position_embeddings - family.reserved_positions(config),
         "prunable_weights": layout.size,
     }
-    return LoadedModel(model.to(device), tokenizer, family, layout, info)
+    identity = _identity(model, tokenizer)
+    return LoadedModel(model.to(device), tokenizer, family, layout, info, identity, untrained)
 
 
 def fingerprint(model: nn.Module, family: Family) -> str:
@@ -85,11 +111,30 @@ def fingerprint(model: nn.Module, family: Family) -> str:
     """
     digest = hashlib.sha256()
     for name, parameter in sorted(encoder_of(model, family).named_parameters()):
-        if family.pooler and name.startswith(family.pooler.split(".")[0] + "."):
-            continue
-        digest.update(f"{name}:{tuple(parameter.shape)}".encode())
-        digest.update(parameter.detach().float().cpu().contiguous().numpy().data)
+        if not _is_pooler(f"{family.prefix}.{name}", family):
+            _add(digest, name, parameter)
     return digest.hexdigest()
+
+
+def _identity(model: Any, tokenizer: PreTrainedTokenizerBase) -> str:
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        _add(digest, name, value)
+    config = {key: value for key, value in model.config.to_dict().items() if key not in _NOT_IDENTITY}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    vocabulary = backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    digest.update(vocabulary.encode())
+    return digest.hexdigest()
+
+
+def _add(digest: Any, name: str, value: torch.Tensor) -> None:
+    digest.update(f"{name}:{tuple(value.shape)}".encode())
+    digest.update(value.detach().float().cpu().contiguous().numpy().data)
+
+
+def _is_pooler(name: str, family: Family) -> bool:
+    return family.pooler is not None and name.startswith(f"{family.prefix}.{family.pooler.split('.')[0]}.")
 
 
 def _resolve(name: str) -> str:

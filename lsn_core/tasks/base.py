@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from lsn_core.data.source import TextSource
 from lsn_core.models.families import Family
+from lsn_core.models.loading import LoadedModel
 
 Feature = Mapping[str, Any]
 Batch = Mapping[str, torch.Tensor]
@@ -22,10 +23,12 @@ class Task(ABC):
     """One kind of training signal. A new task is one subclass in a file of its own, listed in `TASKS`."""
 
     name: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]
-    """Names of what `evaluate` returns; the first is the task's score, higher is better."""
     auto_class: ClassVar[Any]
     """The transformers Auto class that puts this task's head on a model."""
+
+    @abstractmethod
+    def check(self, loaded: LoadedModel) -> None:
+        """Raise LsnError when the model or its tokenizer cannot do this task."""
 
     @abstractmethod
     def features(
@@ -57,4 +60,5 @@ class Task(ABC):
     def evaluate(
         self, model: nn.Module, family: Family, batches: Iterable[Batch]
     ) -> tuple[dict[str, float], int]:
-        """Return the value of each metric and the number of items that were scored."""
+        """Return the value of each metric, the task's own score (higher is better) first, and the number
+        of items that were scored."""

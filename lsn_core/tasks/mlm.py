@@ -13,6 +13,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
 from lsn_core.data.source import TextSource
 from lsn_core.errors import LsnError
 from lsn_core.models.families import Family, encoder_of
+from lsn_core.models.loading import LoadedModel
 from lsn_core.tasks.base import Batch, Feature, Task
 
 MASKED_SHARE = 0.15
@@ -23,8 +24,20 @@ class MaskedLanguageModelling(Task):
     """Score: share of hidden pieces whose most likely piece is the right one (masked top-1)."""
 
     name: ClassVar[str] = "mlm"
-    metrics: ClassVar[tuple[str, ...]] = ("masked top-1", "loss")
     auto_class = AutoModelForMaskedLM
+
+    def check(self, loaded: LoadedModel) -> None:
+        name, tokenizer = loaded.info["name"], loaded.tokenizer
+        if tokenizer.mask_token_id is None:
+            raise LsnError(f"The tokenizer of {name!r} has no mask piece, so it cannot do the task 'mlm'.")
+        if tokenizer.pad_token_id is None:
+            raise LsnError(f"The tokenizer of {name!r} has no padding piece, so it cannot do the task 'mlm'.")
+        embedded = loaded.model.get_input_embeddings().num_embeddings  # type: ignore[operator]
+        if len(tokenizer) > embedded:
+            raise LsnError(
+                f"The tokenizer of {name!r} has {len(tokenizer)} pieces, but the model embeds {embedded}; give "
+                "the tokenizer that belongs to the model."
+            )
 
     def features(
         self,
@@ -69,10 +82,8 @@ class MaskedLanguageModelling(Task):
         In training, of the hidden pieces 80 % become the mask piece, 10 % a random one and 10 % stay;
         in scoring all become the mask piece. At least one piece of every line is hidden.
         """
-        if tokenizer.mask_token_id is None:
-            raise LsnError("The model's tokenizer has no mask piece, so it cannot do the task 'mlm'.")
         width = max(len(feature["ids"]) for feature in features)
-        ids = np.full((len(features), width), tokenizer.pad_token_id or 0, dtype=np.int64)
+        ids = np.full((len(features), width), tokenizer.pad_token_id, dtype=np.int64)
         attention = np.zeros_like(ids)
         chance = np.ones(ids.shape)
         for row, feature in enumerate(features):

@@ -50,7 +50,26 @@ def test_with_one_seed_neutrality_is_not_measured(tmp_path: Path) -> None:
 
 
 def test_the_controls_are_judged_plainly(tmp_path: Path) -> None:
-    card = _card(make_atlas(tmp_path / "a", languages=("en", "fr"), methods=("imp", "random")))
-    assert "At 80%, `imp` scores above `random` in " in card
+    atlas = make_atlas(tmp_path / "a", languages=("en", "fr"), methods=("imp", "random"))
+    card = _card(atlas)
+    scores = scores_table(atlas)
+    scores = scores[(scores["metric"] == scores["metric"].iloc[0]) & np.isclose(scores["sparsity"], 0.8)]
+    means = scores.groupby(["method", "language"])["value"].mean()
+    difference = means["imp"] - means["random"]
+    assert (
+        f"At 80%, `imp` scores above `random` in {(difference > 0).sum()} of 2 languages "
+        f"(mean difference {difference.mean():+.3f})."
+    ) in card
     without = _card(make_atlas(tmp_path / "b", languages=("en", "fr"), methods=("imp",)))
     assert "scores above" not in without
+
+
+def test_a_control_in_one_language_only_is_not_averaged_against_all(tmp_path: Path) -> None:
+    atlas = make_atlas(tmp_path / "a", languages=("en", "fr"), methods=("imp", "random"), tables=False)
+    for seed in (0, 1):
+        (atlas.path / "tickets" / f"mlm-fr-random-s{seed}.safetensors").unlink()
+    card = _card(atlas)
+    assert "nan" not in card
+    assert _cells(card, "fr")[-1] == ""
+    assert _cells(card, "**mean of 1**")[1] == _cells(card, "en")[1].split()[0]
+    assert "in 1 of 1 languages" in card or "in 0 of 1 languages" in card

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from lsn_core.discovery.config import Recipe, Training
+from lsn_core.discovery.lottery import Progress
 from lsn_core.discovery.pruning import kept_at
 from lsn_core.discovery.runs import Setup, TicketJob, Workshop
-from lsn_core.discovery.state import load_progress
+from lsn_core.discovery.state import load_progress, save_progress
 from lsn_core.errors import CorruptFile, LsnError
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.ticket import Ticket, TicketKey
+from lsn_core.masks.mask import Mask
+from lsn_core.masks.ticket import Score, Ticket, TicketKey
+from tests.synthetic import small_layout
 
 TRAINING = Training(steps=3, batch_size=8, learning_rate=1e-2, train_lines=64, score_lines=40)
 METHODS = ("imp", "oneshot", "random")
@@ -27,7 +31,7 @@ def _job(method: str = "imp", language: str = "en", seed: int = 0, rounds: int =
 
 
 def _workshop(folder: Path, model: Path) -> Workshop:
-    return Workshop(Setup(str(folder), str(model), "mlm"))
+    return Workshop(Setup(str(folder), str(model), "mlm"), ())
 
 
 def _ignore(job: TicketJob, done: int) -> None:
@@ -67,9 +71,34 @@ def test_dense_and_every_level_are_scored(atlas: Atlas, method: str) -> None:
     assert len({s.count for s in scores}) == 1
 
 
-def test_dense_score_is_the_same_number_for_every_method(atlas: Atlas) -> None:
-    dense = {next(s.value for s in _ticket(atlas, m).scores if s.metric == "loss") for m in METHODS}
-    assert len(dense) == 1
+def test_dense_score_is_the_same_number_for_every_method(
+    atlas: Atlas, tiny_folder: Path, tmp_path: Path
+) -> None:
+    alone = _workshop(tmp_path / "alone", tiny_folder)  # no `imp` ticket to take the dense score from
+    alone.make(_job("random"), _ignore)
+    tickets = [_ticket(atlas, method) for method in METHODS] + [_ticket(alone.atlas, "random")]
+    assert len({next(s.value for s in t.scores if s.metric == "loss") for t in tickets}) == 1
+    assert tickets[-1].content_hash == _ticket(atlas, "random").content_hash
+
+
+def test_fewer_lines_than_a_batch_are_pruned_all_the_same(tiny_folder: Path, tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"en.{split}.txt").write_text("June 5\nJune 6\nJune 7\n")
+    workshop = Workshop(Setup(str(tmp_path / "a"), str(tiny_folder), "mlm", str(tmp_path)), ())
+    workshop.make(_job(), _ignore)
+    assert _ticket(workshop.atlas, "imp").mask(0.3).kept == kept_at(workshop.bench.layout.size, 0.3)
+
+
+def test_a_model_with_another_head_or_tokenizer_is_another_run(
+    atlas: Atlas, tiny_folder: Path, tmp_path: Path
+) -> None:
+    """The encoder is the same, so the atlas takes it; but its tickets would have other bits."""
+    model = AutoModelForMaskedLM.from_pretrained(tiny_folder)
+    model.cls.predictions.transform.dense.weight.data.mul_(2)
+    model.save_pretrained(tmp_path / "tiny")
+    AutoTokenizer.from_pretrained(tiny_folder).save_pretrained(tmp_path / "tiny")
+    with pytest.raises(LsnError, match="use another --atlas"):
+        _workshop(atlas.path, tmp_path / "tiny").make(_job(), _ignore)
 
 
 def test_random_keeps_as_many_of_each_matrix_as_base_and_differs_by_language_and_seed(atlas: Atlas) -> None:
@@ -152,9 +181,29 @@ def test_damaged_saved_rounds_are_one_sentence(tiny_folder: Path, tmp_path: Path
         workshop.make(_job(), _ignore)
 
 
-def test_saved_rounds_of_another_configuration_are_not_used(tiny_folder: Path, tmp_path: Path) -> None:
-    workshop = _workshop(tmp_path / "a", tiny_folder)
-    assert load_progress(workshop.atlas.runs_dir("mlm-en-imp-s0"), "0" * 16, workshop.bench.layout) is None
+def test_saved_rounds_of_another_run_are_not_used(tmp_path: Path) -> None:
+    layout = small_layout()
+    progress = Progress(1, (Mask.full(layout),), (Score(0.0, "masked top-1", 0.25, 4, "test"),), 1.5)
+    save_progress(tmp_path, "this run", progress)
+    assert load_progress(tmp_path, "another run", layout) is None
+    assert load_progress(tmp_path, "this run", layout) == progress
+
+
+def test_a_flipped_byte_anywhere_in_saved_rounds_is_noticed(tmp_path: Path) -> None:
+    layout = small_layout(layers=1, hidden=2)
+    progress = Progress(1, (Mask.full(layout),), (Score(0.0, "masked top-1", 0.25, 4, "test"),), 1.5)
+    save_progress(tmp_path, "run", progress)
+    file = next(tmp_path.glob("*.safetensors"))
+    sound = file.read_bytes()
+    for place in range(len(sound)):
+        damaged = bytearray(sound)
+        damaged[place] ^= 1
+        file.write_bytes(damaged)
+        try:
+            found = load_progress(tmp_path, "run", layout)
+        except CorruptFile:
+            continue
+        assert found == progress, f"byte {place} changed what is read"
 
 
 def test_tickets_made_otherwise_are_refused_before_any_work(atlas: Atlas, tiny_folder: Path) -> None:

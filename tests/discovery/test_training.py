@@ -41,6 +41,10 @@ def _half(bench: Bench) -> Mask:
     return base_masks(bench, (0.5,))[0]
 
 
+def _scale_outside(kept: torch.Tensor, factor: float, gradient: torch.Tensor) -> torch.Tensor:
+    return torch.where(kept, gradient, gradient * factor)
+
+
 def _ignore(done: int, total: int) -> None:
     pass
 
@@ -82,6 +86,23 @@ def test_removed_weights_stay_zero_and_kept_ones_move(bench, features) -> None:
     for name, old in before.items():
         kept = torch.from_numpy(mask[name])
         assert (after[name].detach()[kept] != old[kept]).float().mean() > 0.9
+
+
+def test_what_removed_weights_would_have_wanted_has_no_say(bench, features) -> None:
+    """The gradient is clipped by the norm of the weights that the sub-network has, not of those it lacks."""
+    mask = _half(bench)
+    results = []
+    for factor in (1.0, 1e4):
+        hooks = [
+            parameter.register_hook(partial(_scale_outside, torch.from_numpy(mask[name]), factor))
+            for name, parameter in prunable_parameters(bench.model, bench.loaded.family).items()
+        ]
+        bench.rewind(mask)
+        bench.train(features, mask, SETTINGS, 3, _ignore)
+        results.append(torch.cat([p.detach().flatten() for p in bench.model.parameters()]).clone())
+        for hook in hooks:
+            hook.remove()
+    assert torch.equal(results[0], results[1])
 
 
 def test_same_seed_same_weights_other_seed_other_weights(bench, features) -> None:
