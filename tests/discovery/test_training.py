@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,10 @@ def features(tiny_folder: Path):
 
 def _half(bench: Bench) -> Mask:
     return base_masks(bench, (0.5,))[0]
+
+
+def _scale_outside(kept: torch.Tensor, factor: float, gradient: torch.Tensor) -> torch.Tensor:
+    return torch.where(kept, gradient, gradient * factor)
 
 
 def _scale_outside(kept: torch.Tensor, factor: float, gradient: torch.Tensor) -> torch.Tensor:

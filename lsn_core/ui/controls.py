@@ -1,0 +1,157 @@
+"""Controls that belong to one page: which part of the model, which pair of languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from lsn_core.masks.layout import Layout
+from lsn_core.ui.address import Address
+from lsn_core.viz.labels import plain_name, scope_name
+
+SIDE_BY_SIDE = "all"
+NO_PAIR = "none"
+BY_NAMES = {
+    "total": "Whole model",
+    "stack": "Stack",
+    "layer": "Layers",
+    "component": "Components",
+    "matrix": "Matrices",
+}
+PART_HELP = (
+    "Count the weights of the whole model together, or of one part of it: a layer, a component (query, "
+    "key, value, …) over all layers, or a single weight matrix. Layers are numbered from 0, as in the "
+    "model."
+)
+LINKAGES = {"average": "Average", "complete": "Complete", "single": "Single"}
+LINKAGE_HELP = (
+    "How far apart two groups of languages are: the mean over all pairs between them (average), their two "
+    "most different languages (complete) or their two most alike ones (single). Ward's linkage is not "
+    "offered: it needs Euclidean distances, and these are not."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of the model that is looked at; `scope` is None for all the parts of a kind, side by side."""
+
+    by: str
+    scope: str | None
+    scopes: tuple[str, ...]
+
+    @property
+    def single(self) -> str:
+        """The scope to give numbers for: the one chosen, or the whole model."""
+        return self.scope or "total"
+
+    @property
+    def where(self) -> str:
+        """The part within a sentence."""
+        if self.single == "total":
+            return "over the whole model"
+        if self.by == "component":
+            return f"in the {self.single} matrices"
+        if self.by == "matrix":
+            return f"in matrix {self.single}"
+        return f"in {scope_name(self.single).lower()}"
+
+
+def part(layout: Layout, address: Address, side_by_side: bool = True) -> Part:
+    """Choose a part of the model, or, where `side_by_side` is offered, all the parts of a kind."""
+    kinds = [by for by in BY_NAMES if by != "stack" or len(layout.scopes("stack")) > 1]
+    by = address.choose("by", {kind: kind for kind in kinds}, "total", "the part")
+    st.segmented_control(
+        "Part of the model",
+        kinds,
+        key="by",
+        format_func=lambda kind: BY_NAMES[kind],
+        required=True,
+        wrap=True,
+        help=PART_HELP,
+        persist_state="session",
+    )
+    scopes = tuple(scope.label for scope in layout.scopes(by))
+    if by == "total":
+        return Part(by, "total", scopes)
+    options = [*([SIDE_BY_SIDE] if side_by_side and by in ("layer", "component") else []), *scopes]
+    chosen = address.choose("scope", {scope: scope for scope in options}, options[0], "the part")
+    st.selectbox(
+        "Which",
+        options,
+        key="scope",
+        persist_state="session",
+        width=260,
+        format_func=lambda scope: "All, side by side" if scope == SIDE_BY_SIDE else scope_name(scope),
+    )
+    return Part(by, None if chosen == SIDE_BY_SIDE else chosen, scopes)
+
+
+def linkage(address: Address) -> str:
+    """Choose how a tree joins groups of languages."""
+    chosen = address.choose("linkage", {name: name for name in LINKAGES}, "average", "the linkage")
+    st.segmented_control(
+        "Linkage",
+        list(LINKAGES),
+        key="linkage",
+        format_func=lambda name: LINKAGES[name],
+        required=True,
+        help=LINKAGE_HELP,
+        persist_state="session",
+    )
+    return chosen
+
+
+def pair(languages: Sequence[str], address: Address) -> tuple[str, str] | None:
+    """Choose a pair of languages, or none. A click on a cell sets the same control, through `take_click`."""
+    pairs = [(a, b) for k, a in enumerate(languages) for b in languages[k + 1 :]]
+    options = [NO_PAIR, *(_pair_token(a, b) for a, b in pairs)]
+    either_way = {_pair_token(b, a): _pair_token(a, b) for a, b in pairs}
+    known = {token: token for token in options} | either_way
+    chosen = address.choose("pair", known, NO_PAIR, "the pair")
+    st.selectbox(
+        "Pair of languages",
+        options,
+        key="pair",
+        format_func=_pair_name,
+        persist_state="session",
+        help="Or click a cell of the figure.",
+    )
+    if chosen == NO_PAIR:
+        return None
+    first, second = chosen.split(".")
+    return first, second
+
+
+def take_click(chart: str, languages: Sequence[str]) -> None:
+    """Put the pair that was clicked in a chart into the pair control."""
+    token = clicked_pair(st.session_state[chart]["selection"]["points"], languages)
+    if token is not None:
+        st.session_state["pair"] = token
+
+
+def clicked_pair(points: Sequence[Mapping[str, Any]], languages: Sequence[str]) -> str | None:
+    """The token of the pair that the clicked points carry, None where there is no such pair.
+
+    What a browser sends is not trusted: it must name two different languages that are on screen.
+    """
+    data = points[0].get("customdata") if points else None
+    if not isinstance(data, (list, tuple)) or len(data) != 2 or data[0] == data[1]:
+        return None
+    if not all(code in languages for code in data):
+        return None
+    first, second = sorted(data, key=list(languages).index)
+    return _pair_token(first, second)
+
+
+def _pair_token(first: str, second: str) -> str:
+    return f"{first}.{second}"
+
+
+def _pair_name(token: str) -> str:
+    if token == NO_PAIR:
+        return "The most and the least alike"
+    first, second = token.split(".")
+    return f"{plain_name(first)} – {plain_name(second)}"

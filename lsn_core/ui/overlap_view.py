@@ -1,0 +1,314 @@
+"""What the Overlap page shows, from the view to figures with their tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from lsn_core.analysis.calibration import LanguageMatrix
+from lsn_core.analysis.trees import build_tree
+from lsn_core.errors import LsnError
+from lsn_core.ui import states, store
+from lsn_core.ui.controls import Part
+from lsn_core.ui.figures import Described
+from lsn_core.ui.view import View
+from lsn_core.viz import heatmap, ranking
+from lsn_core.viz.labels import plain_name, scope_name
+from lsn_core.viz.measures import JACCARD, NEUTRALITY, Measure
+from lsn_core.viz.words import Estimate, overlap_sentence, pair_extremes, pair_mean, parts_sentence
+
+
+def check(view: View, need: int) -> None:
+    """Raise CannotDraw where at least `need` languages cannot be compared by the view's measure."""
+    if len(view.languages) < need:
+        raise states.CannotDraw(
+            states.too_few_languages(view.atlas, view.task, len(view.languages), need, view.languages_chosen)
+        )
+    if view.measure.needs_base and view.sparsity not in view.catalogue.base_levels:
+        raise states.CannotDraw(states.no_base(view.atlas, view.task, view.languages))
+    if view.measure.needs_seeds and len(view.languages) - len(_single_seeded(view)) < need:
+        raise states.CannotDraw(states.no_seeds(view.atlas, view.task, view.languages))
+
+
+@dataclass(frozen=True)
+class Level:
+    """One of the numbers that a pair's overlap is judged against, as a Jaccard index."""
+
+    name: str
+    value: float
+    help: str
+
+
+def levels(view: View, scope: str) -> list[Level]:
+    """Chance, pretrained alone, measured and same language, each a mean over the pairs or languages shown."""
+    jaccard = store.matrix(view, "jaccard", scope, replicates=0)
+    found = [
+        Level(
+            "Chance",
+            _off_diagonal(store.matrix(view, "chance", scope, replicates=0)),
+            "Jaccard index of two random sub-networks that keep as many weights of every matrix.",
+        ),
+        Level(
+            "Pretrained alone",
+            _off_diagonal(store.matrix(view, "reference", scope, replicates=0)),
+            "Jaccard index that two languages would show if all they had in common were the sizes of the "
+            "pretrained weights, which every sub-network starts from.",
+        ),
+        Level(
+            "Two languages",
+            _off_diagonal(jaccard),
+            "Measured Jaccard index, mean over all pairs of the languages shown.",
+        ),
+        Level(
+            "Same language",
+            _mean(np.diagonal(jaccard.value)),
+            "Measured Jaccard index of one language's sub-networks from different seeds, mean over "
+            "languages: as alike as two sub-networks get here.",
+        ),
+    ]
+    return found
+
+
+def sentence(view: View, part: Part) -> str:
+    """The line above the figure."""
+    found = store.matrix(view, view.measure.key, part.single)
+    text = overlap_sentence(
+        view.measure,
+        len(view.languages),
+        view.sparsity,
+        part.where,
+        pair_mean(found.value, found.replicates),
+        pair_extremes(found.languages, found.value, found.replicates, len(view.seeds)),
+    )
+    if part.scope is not None:
+        return text
+    means = {
+        scope_name(scope): _off_diagonal(store.matrix(view, view.measure.key, scope, replicates=0))
+        for scope in part.scopes
+    }
+    return f"{text} {parts_sentence(view.measure, part.by, means)}"
+
+
+def languages_figure(
+    view: View, part: Part, chosen: tuple[str, str] | None
+) -> tuple[go.Figure, Described, tuple[str, ...]]:
+    """The clustered heatmap of one scope, or one small heatmap a scope; and the order of its languages."""
+    order, linkage, words = _order(view, part.single)
+    if part.scope is None:
+        return *_panels(view, part, order, chosen), order
+    found = store.matrix(view, view.measure.key, part.scope, order)
+    hover = _hover(view, found)
+    shown = _colours(view.measure, found.value)
+    fig = heatmap.overlap_heatmap(
+        order, _drawn(found, view.measure), hover, shown, view.theme, linkage, chosen
+    )
+    about = Described(
+        name=file_name(view, "overlap", part.scope),
+        alt=f"Heatmap of {view.measure.name} between {len(order)} languages {part.where}. "
+        + sentence(view, part).replace("**", ""),
+        how=_how(view, part, words),
+        table=_table(view, [part.scope], order),
+    )
+    return fig, about, order
+
+
+def _panels(
+    view: View, part: Part, order: tuple[str, ...], chosen: tuple[str, str] | None
+) -> tuple[go.Figure, Described]:
+    found = {
+        scope_name(scope): store.matrix(view, view.measure.key, scope, order, replicates=0)
+        for scope in part.scopes
+    }
+    values = {title: _drawn(matrix, view.measure) for title, matrix in found.items()}
+    shown = _colours(view.measure, np.stack([matrix.value for matrix in found.values()]))
+    hover = {title: _hover(view, matrix) for title, matrix in found.items()}
+    fig = heatmap.layer_heatmaps(order, values, hover, shown, view.theme, chosen)
+    about = Described(
+        name=file_name(view, "overlap", f"by-{part.by}"),
+        alt=f"{len(found)} heatmaps of {view.measure.name} between {len(order)} languages. "
+        + sentence(view, part).replace("**", ""),
+        how=_how(view, part, "All share one colour scale and the order of the whole model's tree."),
+        table=_table(view, list(part.scopes), order, replicates=0),
+    )
+    return fig, about
+
+
+def ranking_figure(view: View, part: Part) -> tuple[go.Figure, Described]:
+    """The most and the least alike pairs with their intervals."""
+    found = store.matrix(view, view.measure.key, part.single)
+    pairs = [
+        ranking.RankedPair(
+            (found.languages[a], found.languages[b]), found.value[a, b], found.low[a, b], found.high[a, b]
+        )
+        for a, b in zip(*np.triu_indices(len(found.languages), 1), strict=True)
+    ]
+    drawn = ranking.extremes(pairs)
+    known = sum(np.isfinite(pair.value) for pair in pairs)
+    marks = reference_marks(view.measure, {level.name: level.value for level in levels(view, part.single)})
+    fig = ranking.ranking_figure(
+        drawn, known - len(drawn), marks, view.measure.axis, view.measure.digits, view.theme
+    )
+    about = Described(
+        name=file_name(view, "pairs", part.single),
+        alt=f"The most and the least alike pairs of languages by {view.measure.name}, with 95 % intervals.",
+        how=f"{_seed_words(view).capitalize()}; 95 % intervals from 400 resamples of seeds and matrices.",
+        table=pd.DataFrame(
+            [
+                (plain_name(p.languages[0]), plain_name(p.languages[1]), p.value, p.low, p.high)
+                for p in sorted(pairs, key=lambda p: -np.nan_to_num(p.value, nan=-np.inf))
+            ],
+            columns=["language_a", "language_b", view.measure.key, "low", "high"],
+        ),
+    )
+    return fig, about
+
+
+def reference_marks(measure: Measure, jaccard_levels: dict[str, float]) -> dict[str, float]:
+    """Where "pretrained alone" and "same language" lie on a measure's own axis."""
+    reference, chance, same = (jaccard_levels[n] for n in ("Pretrained alone", "Chance", "Same language"))
+    if measure is NEUTRALITY:
+        return {"pretrained alone": 0.0, "same language": 1.0}
+    origin = {"jaccard": 0.0, "excess": chance, "jaccard-reference": reference}[measure.key]
+    return {"pretrained alone": reference - origin, "same language": same - origin}
+
+
+def file_name(view: View, what: str, scope: str) -> str:
+    """Stem of a downloaded file: what it shows, of which atlas, task, sparsity, measure and scope."""
+    parts = [what, view.atlas.name, view.task, f"{100 * view.sparsity:g}", view.measure.token, scope]
+    return "-".join(part.replace(" ", "-").replace("/", "-") for part in parts)
+
+
+def estimate(found: LanguageMatrix, first: str, second: str) -> Estimate:
+    """One pair's value and interval."""
+    cell = found.languages.index(first), found.languages.index(second)
+    return Estimate(float(found.value[cell]), float(found.low[cell]), float(found.high[cell]))
+
+
+def gaps(view: View) -> str:
+    """Which languages have no value of the measure, and why; empty when all have."""
+    single = [plain_name(code) for code in _single_seeded(view)]
+    if not view.measure.needs_seeds or not single:
+        return ""
+    verb = "has" if len(single) == 1 else "have"
+    return f"{view.measure.name} is undefined for {', '.join(single)}, which {verb} one seed here."
+
+
+def _single_seeded(view: View) -> list[str]:
+    """The view's languages that have one of its seeds only."""
+    seeds = list(view.seeds)
+    return [
+        code for code in view.languages if view.catalogue.seeds_of(view.task, view.method, code, seeds) < 2
+    ]
+
+
+def _order(view: View, scope: str) -> tuple[tuple[str, ...], np.ndarray | None, str]:
+    """The languages in leaf order, the tree over them with leaf k for language k, and words on the two."""
+    for measure, distance in (("neutrality", "1 − N"), ("jaccard", "1 − J")):
+        if measure == "neutrality" and view.measure is not NEUTRALITY:
+            continue
+        try:
+            tree = build_tree(store.matrix(view, measure, scope, replicates=0), "average")
+        except LsnError:
+            continue
+        place = {leaf: position for position, leaf in enumerate(tree.order)}
+        linkage = tree.linkage.copy()
+        count = len(tree.labels)
+        for column in (0, 1):
+            linkage[:, column] = [place[int(node)] if node < count else node for node in linkage[:, column]]
+        words = f"Languages are ordered by the tree above them (average linkage of {distance})."
+        return tuple(tree.labels[leaf] for leaf in tree.order), linkage, words
+    return view.languages, None, "Languages stand in a fixed order."
+
+
+def _drawn(found: LanguageMatrix, measure: Measure) -> np.ndarray:
+    """Values as drawn: the diagonal of neutrality is 1 by definition and says nothing."""
+    values = np.array(found.value)
+    if measure is NEUTRALITY:
+        np.fill_diagonal(values, np.nan)
+    return values
+
+
+def _colours(measure: Measure, values: np.ndarray) -> heatmap.Colours:
+    different = np.array(values)
+    if measure is NEUTRALITY:
+        index = np.arange(values.shape[-1])
+        different[..., index, index] = np.nan
+    return heatmap.colours(measure.axis, different, measure.digits, measure.whole)
+
+
+def _hover(view: View, found: LanguageMatrix) -> list[list[str]]:
+    chance, reference, jaccard = (
+        store.matrix(view, key, found.scope, found.languages, replicates=0)
+        for key in ("chance", "reference", "jaccard")
+    )
+    digits = view.measure.digits
+    rows = []
+    for a, first in enumerate(found.languages):
+        row = []
+        for b, second in enumerate(found.languages):
+            lines = [heatmap.hover_title(first, second)]
+            if a != b or view.measure is not NEUTRALITY:
+                lines.append(f"{view.measure.name}: {_number(found.value[a, b], digits)}")
+            if np.isfinite(found.low[a, b]):
+                lines.append(f"95 % interval {found.low[a, b]:.{digits}f} to {found.high[a, b]:.{digits}f}")
+            if view.measure is not JACCARD:
+                lines.append(f"Jaccard: {_number(jaccard.value[a, b], 3)}")
+            lines.append(f"pretrained alone: {_number(reference.value[a, b], 3)}")
+            lines.append(f"chance: {_number(chance.value[a, b], 3)}")
+            row.append("<br>".join(lines))
+        rows.append(row)
+    return rows
+
+
+def _table(view: View, scopes: list[str], order: tuple[str, ...], replicates: int = 400) -> pd.DataFrame:
+    """One row a pair of languages and scope; on the diagonal one language with itself."""
+    rows = []
+    for scope in scopes:
+        found = store.matrix(view, view.measure.key, scope, order, replicates)
+        others = {
+            name: store.matrix(view, key, scope, order, replicates=0).value
+            for name, key in (("jaccard", "jaccard"), ("chance", "chance"), ("reference", "reference"))
+        }
+        for a, first in enumerate(order):
+            for b in range(a, len(order)):
+                row = {"scope": scope, "language_a": first, "language_b": order[b]}
+                row |= {name: values[a, b] for name, values in others.items()}
+                row |= {view.measure.key: found.value[a, b], "low": found.low[a, b], "high": found.high[a, b]}
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _how(view: View, part: Part, ending: str) -> str:
+    formula = {
+        "neutrality": "Neutrality N = (J − J_ref) / (J_seed − J_ref)",
+        "jaccard-reference": "J − J_ref",
+        "excess": "J − J_chance",
+        "jaccard": "Jaccard index J = kept by both / kept by either",
+    }[view.measure.key]
+    return (
+        f"{formula}, from weights counted {'in each part' if part.scope is None else part.where}; "
+        f"{_seed_words(view)}. {ending} Grey: undefined, or a language with itself where that is not "
+        f"measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}."
+    )
+
+
+def _seed_words(view: View) -> str:
+    if len(view.seeds) == 1:
+        return f"one seed ({view.seeds[0]})"
+    return f"mean over pairs of seeds ({', '.join(str(seed) for seed in view.seeds)})"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else "undefined"
+
+
+def _off_diagonal(found: LanguageMatrix) -> float:
+    return _mean(found.value[np.triu_indices(len(found.languages), 1)])
+
+
+def _mean(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")

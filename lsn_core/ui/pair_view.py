@@ -1,0 +1,149 @@
+"""What the Overlap page shows of one pair of languages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from lsn_core.ui import store
+from lsn_core.ui.controls import Part
+from lsn_core.ui.figures import Described
+from lsn_core.ui.overlap_view import estimate, file_name, reference_marks
+from lsn_core.ui.view import View
+from lsn_core.viz.labels import plain_name
+from lsn_core.viz.measures import ABOVE_CHANCE, JACCARD
+from lsn_core.viz.profile import Profile, component_profile, layer_profile
+from lsn_core.viz.scores import scores_figure
+from lsn_core.viz.shares import shares_figure
+from lsn_core.viz.words import pair_sentence
+
+REPLICATES = 200  # for each part of a profile; enough for the ends of a 95 % interval to two digits
+
+Pair = tuple[str, str]
+
+
+def sentence(view: View, part: Part, pair: Pair) -> str:
+    """The pair in words, and how far its seeds agree."""
+    found = store.matrix(view, view.measure.key, part.single)
+    return pair_sentence(view.measure, pair, part.where, estimate(found, *pair))
+
+
+def profile(view: View, pair: Pair, by: str) -> Profile:
+    """The view's measure for the pair in every part of a kind, and the levels it is judged against."""
+    scopes = tuple(scope.label for scope in view.atlas.layout.scopes(by))
+    found = [
+        estimate(store.matrix(view, view.measure.key, scope, pair, REPLICATES), *pair) for scope in scopes
+    ]
+    levels: dict[str, list[float]] = {}
+    for scope in scopes:
+        jaccard, chance, reference = (
+            store.matrix(view, key, scope, pair, replicates=0).value
+            for key in ("jaccard", "chance", "reference")
+        )
+        known = {
+            "Pretrained alone": float(reference[0, 1]),
+            "Chance": float(chance[0, 1]),
+            "Same language": float(np.diagonal(jaccard).mean()),
+        }
+        marks = reference_marks(view.measure, known)
+        if view.measure is JACCARD:
+            marks["chance"] = known["Chance"]
+        if view.measure is ABOVE_CHANCE:
+            marks["chance"] = 0.0
+        for name, value in marks.items():
+            levels.setdefault(name, []).append(value)
+    return Profile(
+        scopes=scopes,
+        value=np.array([entry.value for entry in found]),
+        low=np.array([entry.low for entry in found]),
+        high=np.array([entry.high for entry in found]),
+        levels={name: np.array(values) for name, values in levels.items()},
+    )
+
+
+def layers_figure(view: View, pair: Pair) -> tuple[go.Figure, Described]:
+    """The pair's profile over the layers."""
+    found = profile(view, pair, "layer")
+    fig = layer_profile(found, view.measure.axis, view.measure.digits, view.theme)
+    return fig, _about(view, pair, found, "layers")
+
+
+def components_figure(view: View, pair: Pair) -> tuple[go.Figure, Described]:
+    """The pair's profile over the components."""
+    found = profile(view, pair, "component")
+    fig = component_profile(found, view.measure.axis, view.measure.digits, view.theme)
+    return fig, _about(view, pair, found, "components")
+
+
+def weights_figure(view: View, pair: Pair, part: Part) -> tuple[go.Figure, Described]:
+    """How the weights fall into shared, exclusive and removed; a mean over pairs of seeds."""
+    table = store.pair_table(view, pair, "total" if part.scope is None else part.by)
+    rows = table[(table["scope"] == part.single) & (table["language_a"] != table["language_b"])]
+    first = np.where(rows["language_a"] == pair[0], rows["count_a"], rows["count_b"]).mean()
+    second = np.where(rows["language_a"] == pair[0], rows["count_b"], rows["count_a"]).mean()
+    both = float(rows["intersection"].mean())
+    counts = {
+        "both": both,
+        "first": float(first) - both,
+        "second": float(second) - both,
+        "neither": float((rows["size"] - rows["union"]).mean()),
+    }
+    jaccard = rows["jaccard"]
+    spread = f"J from {jaccard.min():.4f} to {jaccard.max():.4f} over {len(rows)} pairs of seeds"
+    about = Described(
+        name=file_name(view, f"weights-{pair[0]}-{pair[1]}", part.single),
+        alt=f"Of {rows['size'].iloc[0]:,} weights, {counts['both']:,.0f} are kept by both languages, "
+        f"{counts['first']:,.0f} by {plain_name(pair[0])} only, {counts['second']:,.0f} by "
+        f"{plain_name(pair[1])} only and {counts['neither']:,.0f} by neither.",
+        how=f"Weights counted {part.where}, mean over pairs of seeds; {spread}.",
+        table=rows.reset_index(drop=True),
+    )
+    return shares_figure(pair, counts, view.theme), about
+
+
+def scores_by_sparsity(view: View, pair: Pair) -> tuple[go.Figure, Described] | None:
+    """How well the two languages' sub-networks do by sparsity, beside random ones; None without scores."""
+    table = store.scores(view)
+    table = table[table["language"].isin(pair) & table["method"].isin([view.method, "random"])]
+    table = table[table["seed"].isin(view.seeds)]
+    if not len(table):
+        return None
+    split = "test" if "test" in set(table["split"]) else str(table["split"].iloc[0])
+    metric = str(table["metric"].iloc[0])
+    table = table[(table["split"] == split) & (table["metric"] == metric)].copy()
+    control = (table["method"] == "random") & (view.method != "random")
+    table["name"] = [
+        plain_name(code) + (", random" if random else "")
+        for code, random in zip(table["language"], control, strict=True)
+    ]
+    table["language_rank"] = [pair.index(code) for code in table["language"]]
+    table["control"] = control
+    table = table.sort_values(["control", "language_rank", "seed", "sparsity"])
+    about = Described(
+        name=file_name(view, f"scores-{pair[0]}-{pair[1]}", "total"),
+        alt=f"{metric} by share of weights removed for {plain_name(pair[0])} and {plain_name(pair[1])}, "
+        "beside random sub-networks.",
+        how=f"{metric[:1].upper()}{metric[1:]} on {split} data, each sub-network trained from the same start; at 0 % the dense "
+        "model. Random: as many weights a matrix, drawn by lot. Whiskers: lowest and highest seed.",
+        table=table[["task", "language", "method", "seed", "sparsity", "metric", "value", "count", "split"]],
+    )
+    return scores_figure(table, metric, view.theme), about
+
+
+def _about(view: View, pair: Pair, found: Profile, what: str) -> Described:
+    names = f"{plain_name(pair[0])} and {plain_name(pair[1])}"
+    parts = [
+        f"{scope} {value:.{view.measure.digits}f}"
+        for scope, value in zip(found.scopes, found.value, strict=True)
+    ]
+    return Described(
+        name=file_name(view, f"{what}-{pair[0]}-{pair[1]}", "each"),
+        alt=f"{view.measure.name} of {names} over {what}: {', '.join(parts)}.",
+        how=f"{view.measure.name} with weights counted in each of the {what}; 95 % intervals from "
+        f"{REPLICATES} resamples of seeds and matrices.",
+        table=pd.DataFrame(
+            {"scope": found.scopes, view.measure.key: found.value, "low": found.low, "high": found.high}
+            | {name.replace(" ", "_"): values for name, values in found.levels.items()}
+        ),
+    )

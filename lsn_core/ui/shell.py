@@ -1,0 +1,159 @@
+"""The frame around every page: title, menu, side bar, address, and the guard for cold visits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from lsn_core.errors import LsnError
+from lsn_core.ui import states
+from lsn_core.ui.address import Address
+from lsn_core.ui.view import View
+
+PRODUCT = "Language sub-networks"
+_FETCHED = "chart_code_fetched"
+_FRAME = "frame"  # the current run's frame; a page's script that finds none was not reached through `run`
+
+STYLE = """
+<style>
+    [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; max-width: 1400px; }
+    @media (max-width: 640px) {
+        [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
+    }
+    .st-key-fetch { display: none; }
+    [data-testid="stMetric"] { min-width: 8.5rem; }
+    [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
+    /* On a narrow screen a cell is too small for its number; a tap shows it. */
+    @media (max-width: 640px) { .heatmap-label { display: none; } }
+</style>
+"""
+
+
+@dataclass(frozen=True)
+class PageSpec:
+    """A page: its name in the address, its title, its script."""
+
+    name: str
+    title: str
+    script: str
+
+
+PAGES = (
+    PageSpec("overlap", "Overlap", "pages/overlap.py"),
+    PageSpec("tree", "Language tree", "pages/tree.py"),
+)
+
+
+@dataclass
+class Frame:
+    """What a page's script gets from the frame, and the places beside and under its heading."""
+
+    address: Address
+    content: View | states.Trouble
+    corner: DeltaGenerator | None = None
+    notes: DeltaGenerator | None = None
+
+
+def run(root: Path) -> None:
+    """Draw the frame and, in it, the page that the address names. `root` is the folder of the atlases."""
+    routes = _routes()
+    current = _navigation(routes)
+    if not current.url_path:
+        st.switch_page(routes[PAGES[0].name], query_params=st.query_params.to_dict())
+    st.set_page_config(page_title=f"{current.title} · {PRODUCT}", layout="wide", initial_sidebar_state="auto")
+    st.html(STYLE)
+    _fetch_chart_code()
+    from lsn_core.ui.sidebar import sidebar  # brings pandas and scipy: the browser has work while they load
+
+    address = Address(st.session_state, st.query_params.to_dict())
+    with st.sidebar:
+        st.markdown(f"**{PRODUCT}**")
+        menu = st.container(gap="xxsmall", key="menu")
+        content = sidebar(root, address)
+    for spec in PAGES:
+        menu.page_link(routes[spec.name], label=spec.title, query_params=address.link(spec.name))
+    frame = st.session_state[_FRAME] = Frame(address, content)
+    try:
+        current.run()
+    except states.CannotDraw as stop:
+        states.show(stop.trouble)
+    except LsnError as error:
+        folder = content.atlas.path if isinstance(content, View) else root
+        states.show(states.unforeseen(str(error), folder))
+    finally:
+        del st.session_state[_FRAME]
+    _finish(frame, current.url_path)
+
+
+def _fetch_chart_code() -> None:
+    """Make the browser load what draws charts while the first run still counts, by a chart that is not seen.
+
+    The code is large, and otherwise asked for only when the first figure is there.
+    """
+    if _FETCHED in st.session_state:
+        return
+    st.session_state[_FETCHED] = True
+    with st.container(key="fetch"):
+        st.plotly_chart({"data": [{"type": "scatter"}], "layout": {"height": 10}}, key="nothing", theme=None)
+
+
+def enter(name: str) -> tuple[View, Address]:
+    """Called first by a page's script: draws the heading, gives the view and the address.
+
+    A cold visit on a fresh server runs the page's script before `app.py`: the pages are made known here
+    then, and the run starts again. Raises CannotDraw where there is no view.
+    """
+    if _FRAME not in st.session_state:
+        _navigation(_routes())
+        st.rerun()
+    from lsn_core.ui import store
+
+    frame: Frame = st.session_state[_FRAME]
+    frame.address.enter(name)
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.title(next(spec.title for spec in PAGES if spec.name == name), anchor=False, width="content")
+        frame.corner = st.container(width="content")
+    frame.notes = st.container()
+    if isinstance(frame.content, states.Trouble):
+        raise states.CannotDraw(frame.content)
+    atlas = frame.content.atlas
+    states.warn(atlas.problems(), atlas.path)
+    if store.tables_are_old(atlas):
+        states.note_old_tables()
+    return frame.content, frame.address
+
+
+def _finish(frame: Frame, name: str) -> None:
+    """What can be said when all controls are known: what the address could not have, the link, the address."""
+    tokens = frame.address.settle()
+    if tokens is not None:
+        st.query_params.from_dict(tokens)
+    if frame.notes is not None:
+        for note in frame.address.notes:
+            frame.notes.warning(note)
+    if frame.corner is not None:
+        with frame.corner, st.popover("Link to this view", type="tertiary"):
+            link = f"{st.context.url or f'/{name}'}?{urlencode(frame.address.link(name))}"
+            st.code(link, language=None, wrap_lines=True)
+            st.caption("Opens this page as it is now, for anyone who can reach this server.")
+
+
+def _routes() -> dict[str, st.Page]:
+    return {spec.name: st.Page(spec.script, title=spec.title, url_path=spec.name) for spec in PAGES}
+
+
+def _navigation(routes: dict[str, st.Page]) -> st.Page:
+    """Tell Streamlit the pages; the one the address names. The bare address is a page too, which only leads on.
+
+    So every page has a name in the address, the first one as well.
+    """
+    home = st.Page(_nothing, title=PAGES[0].title, default=True)
+    return st.navigation([home, *routes.values()], position="hidden")
+
+
+def _nothing() -> None:
+    """The bare address has no content of its own."""

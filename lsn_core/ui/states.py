@@ -1,0 +1,160 @@
+"""What a page shows when there is nothing to show: what is missing, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from lsn_core.masks.atlas import Atlas, Problem
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a page cannot be drawn: a heading, a sentence or two, and commands that mend it."""
+
+    heading: str
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+class CannotDraw(Exception):
+    """Ends a page's script; the frame shows the trouble."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.heading)
+        self.trouble = trouble
+
+
+def no_atlas(root: Path) -> Trouble:
+    """No atlas under the root."""
+    return Trouble(
+        "No atlas yet",
+        f"An atlas holds the sub-networks that were found in one model. There is none in `{root.name}/`. "
+        "Make the small demonstration, which takes a few minutes, or discover sub-networks in a model of "
+        "yours:",
+        (
+            "make demo",
+            "python -m lsn_core discover --model demo --task mlm --languages en fr sw zh --seeds 0 1 "
+            f"--atlas {root.name}/first",
+        ),
+    )
+
+
+def no_tickets(atlas: Atlas) -> Trouble:
+    """An atlas with nothing in it."""
+    return Trouble(
+        "This atlas is empty",
+        f"Atlas `{atlas.name}` is there, but holds no sub-network of any language. Discover some:",
+        (_discover(atlas, "mlm", ("en", "fr", "sw", "zh"), "--seeds 0 1"),),
+    )
+
+
+def unreadable(name: str, folder: Path, message: str) -> Trouble:
+    """An atlas whose description cannot be read."""
+    message = without_folder(message, folder)
+    return Trouble(
+        "This atlas cannot be read",
+        f"{message[:1].upper()}{message[1:]}. Choose another atlas than `{name}` in the side bar, or fetch "
+        "it again.",
+    )
+
+
+def too_few_languages(atlas: Atlas, task: str, have: int, need: int, chosen: bool) -> Trouble:
+    """Not enough languages to compare; `chosen` says that the side bar leaves some out."""
+    count = {0: "no language", 1: "one language", 2: "two languages"}.get(have, f"{have} languages")
+    if chosen:
+        return Trouble(
+            "Choose more languages",
+            f"Here at least {need} languages are compared, and the side bar leaves {count}. Add some there, "
+            "or clear the choice to see all.",
+        )
+    return Trouble(
+        f"Only {count} here",
+        f"Here at least {need} languages are compared; atlas `{atlas.name}` has {count} for this task. "
+        "Discover more:",
+        (_discover(atlas, task, ("en", "fr", "sw", "zh"), "--seeds 0 1"),),
+    )
+
+
+def no_seeds(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
+    """Neutrality asked for, with one seed a language."""
+    return Trouble(
+        "Neutrality is not defined here",
+        "Neutrality compares two languages with one language against itself, found again with another "
+        "seed. With one seed a language there is nothing to compare with, and no number is made up. "
+        "Choose another measure in the side bar, select all seeds, or discover a second seed:",
+        (_discover(atlas, task, languages, "--seeds 0 1"),),
+    )
+
+
+def no_base(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
+    """A measure that needs the base masks, in an atlas without them."""
+    return Trouble(
+        "Nothing to compare with",
+        "This measure needs the masks of the pretrained weights alone (method `base`), which this atlas "
+        "lacks at this sparsity. Choose another measure in the side bar, or add them in a few seconds:",
+        (_discover(atlas, task, languages, "--method base"),),
+    )
+
+
+def no_tree(message: str) -> Trouble:
+    """Distances that no tree can be made from."""
+    return Trouble(
+        "No tree here",
+        f"{message[:1].upper()}{message[1:]}. Choose the measure Jaccard, another part of the model, or "
+        "fewer languages.",
+    )
+
+
+def unforeseen(message: str, folder: Path) -> Trouble:
+    """Anything else that keeps a page from being drawn."""
+    message = without_folder(message, folder)
+    return Trouble("This cannot be shown", f"{message[:1].upper()}{message[1:]}.")
+
+
+def note_old_tables() -> None:
+    """Say that the tables lag behind the masks, which makes pages slower but not wrong."""
+    st.info(
+        "The tables of this atlas were made from other sub-networks than are in it now, so the numbers here "
+        "are counted anew from the masks. `discover` renews the tables when it ends."
+    )
+
+
+def show(trouble: Trouble) -> None:
+    """Draw it."""
+    with st.container(border=True, key="trouble"):
+        st.subheader(trouble.heading, anchor=False)
+        st.markdown(trouble.text)
+        for command in trouble.commands:
+            st.code(command, language="bash", wrap_lines=True)
+
+
+def warn(problems: Sequence[Problem], atlas: Path) -> None:
+    """Name the files that cannot be used; the page goes on without them."""
+    if not problems:
+        return
+    files = [f"- `{problem.path.name}`: {without_folder(problem.message, atlas)}" for problem in problems[:5]]
+    more = f"\n- and {len(problems) - 5} more" if len(problems) > 5 else ""
+    count = "One file of this atlas is" if len(problems) == 1 else f"{len(problems)} files of this atlas are"
+    st.warning(
+        f"{count} left out, because it cannot be trusted.\n\n"
+        + "\n".join(files)
+        + more
+        + f"\n\n`python -m lsn_core verify masks/{atlas.name}` checks every file; running `discover` again "
+        "makes the missing ones anew.",
+    )
+
+
+def without_folder(message: str, folder: Path) -> str:
+    """The message without the folder of the atlas, which is the server's business."""
+    return message.replace(f"{folder}/", "")
+
+
+def _discover(atlas: Atlas, task: str, languages: Sequence[str], rest: str) -> str:
+    return (
+        f"python -m lsn_core discover --model {atlas.model['name']} --task {task} "
+        f"--languages {' '.join(languages)} {rest} --atlas masks/{atlas.name}"
+    )

@@ -1,0 +1,170 @@
+"""Reading atlases for pages, each thing once.
+
+What is remembered is keyed by content hashes: Streamlit would hash a big array from a sample of it, and take
+two masks that differ in one bit for the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
+from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_counts
+from lsn_core.analysis.overlap import overlap_table
+from lsn_core.analysis.tables import scores_table
+from lsn_core.errors import LsnError
+from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
+from lsn_core.ui.catalogue import Catalogue
+from lsn_core.ui.view import View
+
+ROOT_VARIABLE = "LSN_MASKS"
+ATLAS_VARIABLE = "LSN_ATLAS"
+
+
+def atlas_folders(root: Path) -> dict[str, Path]:
+    """Name to folder of every atlas that may be shown: those under the root, and the one asked for by path.
+
+    The root is `root` unless the variable LSN_MASKS names another. No path ever comes from a visitor.
+    """
+    found = {path.resolve().name: path for path in find_atlases(os.environ.get(ROOT_VARIABLE) or root)}
+    asked = os.environ.get(ATLAS_VARIABLE, "")
+    if asked and asked not in found and (Path(asked) / ATLAS_FILE).exists():
+        found[Path(asked).resolve().name] = Path(asked)
+    return found
+
+
+def default_atlas(folders: dict[str, Path]) -> str:
+    """The atlas to open with: LSN_ATLAS (a name or a path), else `demo`, else the first."""
+    asked = os.environ.get(ATLAS_VARIABLE, "")
+    for name in (asked, Path(asked).resolve().name if asked else "", "demo"):
+        if name in folders:
+            return name
+    return next(iter(folders))
+
+
+def open_atlas(path: Path) -> Atlas:
+    """The atlas in a folder, opened once for as long as its description stays the same.
+
+    Raises LsnError when it cannot be read.
+    """
+    return _open_atlas(str(path), _signature(path / ATLAS_FILE))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _open_atlas(path: str, signature: str) -> Atlas:
+    return Atlas.open(path)
+
+
+def read_catalogue(atlas: Atlas) -> Catalogue:
+    """What the atlas holds."""
+    return Catalogue.of(catalogue(atlas))
+
+
+def stamp(atlas: Atlas) -> str:
+    """One hash for all that the atlas's intact tickets hold; of an atlas without bits, for its table."""
+    lines = [
+        str(atlas.path.resolve()),
+        *(f"{stem} {digest}" for stem, digest in sorted(atlas.stamps().items())),
+    ]
+    if not atlas.has_bits:
+        lines.append(_signature(atlas.path / f"{OVERLAP_TABLE}.parquet"))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def tables_are_old(atlas: Atlas) -> bool:
+    """Whether the counts were made from other tickets than are here, so that pages count bits."""
+    return _tables_are_old(atlas, stamp(atlas), _signature(atlas.path / f"{OVERLAP_TABLE}.parquet"))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _tables_are_old(_atlas: Atlas, stamp: str, signature: str) -> bool:
+    if not _atlas.has_bits:
+        return False
+    try:
+        found = _atlas.read_table(OVERLAP_TABLE)
+    except LsnError:
+        return True
+    return found is None or any(found[1].get(stem) != digest for stem, digest in _atlas.stamps().items())
+
+
+def counts(view: View) -> Counts:
+    """Counts of kept and shared weights for the view's task, method and sparsity."""
+    return _counts(view.atlas, view.stamp, view.sparsity, view.task, view.method)
+
+
+@st.cache_resource(show_spinner="Counting shared weights …", max_entries=32)
+def _counts(_atlas: Atlas, stamp: str, sparsity: float, task: str, method: str) -> Counts:
+    return load_counts(_atlas, sparsity, task, method)
+
+
+def matrix(
+    view: View,
+    measure: str,
+    scope: str = "total",
+    languages: tuple[str, ...] | None = None,
+    replicates: int = 400,
+) -> LanguageMatrix:
+    """A measure (by its name in `analysis.calibration`) for the view's languages, or for some of them.
+
+    Another order of the view's languages is the same matrix with its rows and columns moved.
+    """
+    wanted = languages or view.languages
+    computed = view.languages if set(wanted) == set(view.languages) else wanted
+    source = (view.stamp, view.sparsity, view.task, view.method)
+    found = _matrix(counts(view), source, measure, scope, computed, view.seeds, replicates)
+    return found if wanted == computed else _reordered(found, wanted)
+
+
+def _reordered(found: LanguageMatrix, languages: tuple[str, ...]) -> LanguageMatrix:
+    places = np.array([found.languages.index(code) for code in languages])
+    cells = np.ix_(places, places)
+    return dataclasses.replace(
+        found,
+        languages=languages,
+        value=found.value[cells],
+        low=found.low[cells],
+        high=found.high[cells],
+        replicates=found.replicates[:, places[:, None], places[None, :]],
+    )
+
+
+@st.cache_resource(show_spinner="Resampling seeds and matrices …", max_entries=512)
+def _matrix(
+    _counts: Counts,
+    source: tuple[str, float, str, str],
+    measure: str,
+    scope: str,
+    languages: tuple[str, ...],
+    seeds: tuple[int, ...],
+    replicates: int,
+) -> LanguageMatrix:
+    return language_matrix(_counts, measure, scope, languages, seeds, replicates)
+
+
+def pair_table(view: View, pair: tuple[str, str], by: str) -> pd.DataFrame:
+    """The contract's overlap table of two languages' tickets with the view's seeds."""
+    found = counts(view)
+    keys = [key for key in found.tickets if key.language in pair and key.seed in view.seeds]
+    return overlap_table(found.select(keys), by)
+
+
+def scores(view: View) -> pd.DataFrame:
+    """All scores of the atlas for the view's task."""
+    table = scores_table(view.atlas)
+    return table[table["task"] == view.task]
+
+
+def _signature(path: Path) -> str:
+    """Changes when the file does; empty when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"

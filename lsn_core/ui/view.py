@@ -1,0 +1,30 @@
+"""What the side bar decides for every page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsn_core.masks.atlas import Atlas
+from lsn_core.ui.catalogue import Catalogue
+from lsn_core.viz.measures import Measure
+from lsn_core.viz.theme import Theme
+
+
+@dataclass(frozen=True)
+class View:
+    """One atlas and what of it is looked at; `languages` and `seeds` are those shown, never empty.
+
+    `stamp` is a hash over the atlas's contents, to remember results by.
+    """
+
+    atlas: Atlas
+    stamp: str
+    catalogue: Catalogue
+    task: str
+    method: str
+    sparsity: float
+    languages: tuple[str, ...]
+    languages_chosen: bool
+    seeds: tuple[int, ...]
+    measure: Measure
+    theme: Theme

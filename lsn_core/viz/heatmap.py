@@ -1,0 +1,344 @@
+"""Languages by languages: one heatmap with its tree above, or one small heatmap a layer.
+
+A click on a heatmap tells the page nothing, so a square point that cannot be seen lies on every cell and
+carries the pair in its `customdata`: ``[row language, column language]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
+from lsn_core.viz.dendrogram import branches, merges, shown_heights
+from lsn_core.viz.labels import language_label, plain_name
+from lsn_core.viz.theme import Theme, axis, figure
+
+CELL = 40  # px, height of a row
+TREE = 90  # px, room for the tree
+FOOT = 104  # px, room for column labels and the colour bar
+NUMBERS_UP_TO = 16  # languages; beyond it a cell is too small for its number
+ROOM = 2.5  # the range of colours, as a multiple of the range of values
+NARROWEST = 6  # the least range of colours, in units of the last digit written
+PANEL_CELL = 15  # px, height of a row in a small multiple
+PANEL_COLUMNS = 3
+LEAST_PANEL = 96  # px, height of a small multiple of few languages
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How values become colours: the measure's name, the range shown, whether zero is the middle."""
+
+    title: str
+    low: float
+    high: float
+    diverging: bool
+    digits: int
+
+    @property
+    def number(self) -> str:
+        """d3 format of a value."""
+        return f".{self.digits}f"
+
+
+def colours(title: str, values: np.ndarray, digits: int, whole: tuple[float, float] | None) -> Colours:
+    """The range that shows `values` (any shape, NaN ignored) best and honestly.
+
+    It leaves room on either side of the values, so that small differences do not look large, but does not
+    leave the measure's natural range `whole` where the values lie in it. With values on either side of zero,
+    zero is in the middle.
+    """
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
+        return Colours(title, 0.0, 1.0, False, digits)
+    low, high = float(finite.min()), float(finite.max())
+    if low < 0 < high:
+        reach = max(-low, high)
+        return Colours(title, -reach, reach, True, digits)
+    width = max(ROOM * (high - low), NARROWEST * 10.0**-digits)
+    start = (low + high - width) / 2
+    if whole is not None and whole[0] <= low and high <= whole[1]:
+        width = min(width, whole[1] - whole[0])
+        start = min(max(start, whole[0]), whole[1] - width)
+    return Colours(title, start, start + width, False, digits)
+
+
+def overlap_heatmap(
+    languages: Sequence[str],
+    values: np.ndarray,
+    hover: Sequence[Sequence[str]],
+    shown: Colours,
+    theme: Theme,
+    linkage: np.ndarray | None = None,
+    chosen: tuple[str, str] | None = None,
+) -> go.Figure:
+    """The heatmap, languages in the order given, its tree above it.
+
+    Args:
+        languages: n codes in the order they are drawn (the tree's leaf order where there is a tree).
+        values: (n, n) in that order; NaN is drawn grey.
+        hover: (n, n) texts for the cells, `<br>` between lines.
+        linkage: scipy linkage whose leaf k is `languages[k]`, or None for no tree.
+        chosen: the pair to outline.
+    """
+    count = len(languages)
+    tree = TREE if linkage is not None else 0
+    height = count * CELL + tree + FOOT
+    fig = figure(theme, height=height, hoverdistance=60)
+    middle = 1.0 if not tree else count * CELL / (count * CELL + tree)
+    fig.update_layout(
+        coloraxis=_coloraxis(shown, theme, offset=46 / (height - FOOT)),
+        xaxis=_cell_axis(theme, languages, list(languages), side="bottom", anchor="y"),
+        yaxis=_cell_axis(theme, languages, [language_label(code) for code in languages], reverse=True)
+        | {"domain": [0, middle]},
+    )
+    _cells(fig, values, theme, numbers=count <= NUMBERS_UP_TO, shown=shown)
+    if linkage is not None:
+        joined = merges(linkage, range(count))
+        across, heights = branches(joined)
+        fig.add_trace(
+            go.Scatter(
+                x=across,
+                y=heights,
+                yaxis="y2",
+                mode="lines",
+                line={"color": theme.quiet, "width": 1.5},
+                hoverinfo="skip",
+                name="tree",
+            )
+        )
+        floor, top = shown_heights(joined)
+        fig.update_layout(
+            yaxis2=axis(
+                theme,
+                domain=[middle, 1],
+                range=[floor, top + 0.06 * (top - floor)],
+                visible=False,
+                anchor="x",
+            )
+        )
+    _points(fig, languages, hover, size=26)
+    _outline(fig, languages, chosen, theme)
+    return fig
+
+
+def layer_heatmaps(
+    languages: Sequence[str],
+    panels: Mapping[str, np.ndarray],
+    hover: Mapping[str, Sequence[Sequence[str]]],
+    shown: Colours,
+    theme: Theme,
+    chosen: tuple[str, str] | None = None,
+) -> go.Figure:
+    """Small multiples: one heatmap a scope, all on one colour scale and in one order of languages.
+
+    Columns stand in the order of the rows and are not labelled again.
+
+    `panels` maps a scope's title to (n, n) values, `hover` the same titles to the cells' texts.
+    """
+    count, rows = len(languages), -(-len(panels) // PANEL_COLUMNS)
+    panel, gap = max(count * PANEL_CELL, LEAST_PANEL), 34
+    inner = rows * panel + (rows - 1) * gap
+    fig = figure(theme, height=inner + FOOT + 6, hoverdistance=30)
+    fig.update_layout(margin={"t": 30}, coloraxis=_coloraxis(shown, theme, offset=18 / inner))
+    width, spare = 0.306, 0.041
+    for index, (title, values) in enumerate(panels.items()):
+        row, column = divmod(index, PANEL_COLUMNS)
+        top = 1 - row * (panel + gap) / inner
+        left = column * (width + spare)
+        suffix = "" if index == 0 else str(index + 1)
+        fig.update_layout(
+            {
+                f"xaxis{suffix}": _cell_axis(
+                    theme, languages, [""] * count, anchor=f"y{suffix}", side="bottom"
+                )
+                | {"domain": [left, left + width]},
+                f"yaxis{suffix}": _cell_axis(
+                    theme,
+                    languages,
+                    list(languages) if column == 0 else [""] * count,
+                    anchor=f"x{suffix}",
+                    reverse=True,
+                )
+                | {"domain": [max(top - panel / inner, 0), top], "tickfont": {"size": 10}},
+            }
+        )
+        place = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+        _cells(fig, values, theme, numbers=False, shown=shown, **place)
+        _points(fig, languages, hover[title], size=9, **place)
+        _outline(fig, languages, chosen, theme, width=1.5, **place)
+        fig.add_annotation(
+            text=title,
+            x=left,
+            y=top,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 12, "color": theme.ink},
+            yshift=3,
+        )
+    return fig
+
+
+def _coloraxis(shown: Colours, theme: Theme, offset: float) -> dict[str, object]:
+    return {
+        "colorscale": [list(stop) for stop in (theme.balance if shown.diverging else theme.amount)],
+        "cmin": shown.low,
+        "cmax": shown.high,
+        "colorbar": {
+            "orientation": "h",
+            "thickness": 10,
+            "len": 1.0,
+            "x": 0.5,
+            "y": -offset,
+            "yanchor": "top",
+            "outlinewidth": 0,
+            "tickformat": shown.number,
+            "tickfont": {"size": 11, "color": theme.quiet},
+            "nticks": 5,
+            "title": {"text": shown.title, "side": "top", "font": {"size": 12, "color": theme.quiet}},
+        },
+    }
+
+
+def _cell_axis(
+    theme: Theme, languages: Sequence[str], texts: Sequence[str], reverse: bool = False, **settings: object
+) -> dict[str, object]:
+    count = len(languages)
+    return axis(
+        theme,
+        range=[count - 0.5, -0.5] if reverse else [-0.5, count - 0.5],
+        tickmode="array",
+        tickvals=list(range(count)),
+        ticktext=list(texts),
+        ticks="",
+        **settings,
+    )
+
+
+def _cells(
+    fig: go.Figure, values: np.ndarray, theme: Theme, numbers: bool, shown: Colours, **place: str
+) -> None:
+    known = np.isfinite(values)
+    fig.add_trace(
+        go.Heatmap(
+            z=np.where(known, np.nan, 1.0).astype(np.float32),
+            colorscale=[[0, theme.missing], [1, theme.missing]],
+            showscale=False,
+            hoverinfo="skip",
+            xgap=1,
+            ygap=1,
+            name="no value",
+            **place,
+        )
+    )
+    fig.add_trace(
+        go.Heatmap(
+            z=np.asarray(values, dtype=np.float32),
+            coloraxis="coloraxis",
+            hoverinfo="skip",
+            xgap=1,
+            ygap=1,
+            name=shown.title,
+            **place,
+        )
+    )
+    if numbers:
+        _numbers(fig, values, theme, shown, **place)
+
+
+def _numbers(fig: go.Figure, values: np.ndarray, theme: Theme, shown: Colours, **place: str) -> None:
+    """Each cell's number, dark on light cells and light on dark ones.
+
+    Two clear heatmaps carry them, because a heatmap's text has one colour and fits its size to the cells;
+    a blank in the cells of the other keeps the size of both the same.
+    """
+    stops = [colour for _, colour in (theme.balance if shown.diverging else theme.amount)]
+    span = shown.high - shown.low
+    share = np.clip((np.nan_to_num(values) - shown.low) / span, 0, 1)
+    dark_ink = np.array([readable_on(colour) == DARK_INK for colour in stops])
+    bright = dark_ink[np.rint(share * (len(stops) - 1)).astype(int)]
+    known = np.isfinite(values)
+    clear = [[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]]
+    for colour, cells in ((DARK_INK, known & bright), (BRIGHT_INK, known & ~bright)):
+        text = [
+            [
+                f"{values[row, column]:{shown.number}}" if cells[row, column] else " "
+                for column in range(len(values))
+            ]
+            for row in range(len(values))
+        ]
+        fig.add_trace(
+            go.Heatmap(
+                z=np.zeros(values.shape, dtype=np.float32),
+                text=text,
+                texttemplate="%{text}",
+                textfont={"color": colour},
+                colorscale=clear,
+                showscale=False,
+                hoverinfo="skip",
+                name="numbers",
+                **place,
+            )
+        )
+
+
+def _points(
+    fig: go.Figure, languages: Sequence[str], hover: Sequence[Sequence[str]], size: int, **place: str
+) -> None:
+    cells = [(row, column) for row in range(len(languages)) for column in range(len(languages))]
+    hidden = {"marker": {"opacity": 0}}
+    fig.add_trace(
+        go.Scatter(
+            x=[column for _, column in cells],
+            y=[row for row, _ in cells],
+            mode="markers",
+            marker={"symbol": "square", "size": size, "opacity": 0},
+            selected=hidden,
+            unselected=hidden,
+            customdata=[[languages[row], languages[column]] for row, column in cells],
+            text=[hover[row][column] for row, column in cells],
+            hovertemplate="%{text}<extra></extra>",
+            name="cells",
+            **place,
+        )
+    )
+
+
+def _outline(
+    fig: go.Figure,
+    languages: Sequence[str],
+    chosen: tuple[str, str] | None,
+    theme: Theme,
+    width: float = 2.5,
+    xaxis: str = "x",
+    yaxis: str = "y",
+) -> None:
+    if chosen is None or not set(chosen) <= set(languages):
+        return
+    first, second = (languages.index(code) for code in chosen)
+    for row, column in {(first, second), (second, first)}:
+        fig.add_shape(
+            type="rect",
+            x0=column - 0.5,
+            x1=column + 0.5,
+            y0=row - 0.5,
+            y1=row + 0.5,
+            xref=xaxis,
+            yref=yaxis,
+            line={"color": theme.accent, "width": width},
+            layer="above",
+        )
+
+
+def hover_title(first: str, second: str) -> str:
+    """First line of a cell's text."""
+    if first == second:
+        return f"<b>{plain_name(first)}</b>, one seed against another"
+    return f"<b>{plain_name(first)} – {plain_name(second)}</b>"

@@ -1,0 +1,233 @@
+"""One pair of languages, scope by scope: a line over layers, dots over components."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lsn_core.viz.labels import scope_name
+from lsn_core.viz.theme import Theme, axis, figure
+
+HEIGHT = 300
+ROW = 34
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A measure over scopes, (n,) each; `low` and `high` bound its 95 % interval, NaN where unknown.
+
+    `levels` are the values it is judged against, each (n,): their names stand in the legend.
+    """
+
+    scopes: tuple[str, ...]
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    levels: dict[str, np.ndarray]
+
+
+def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go.Figure:
+    """The measure as a line over the layers, its interval as a band, the levels as dashed lines."""
+    fig = figure(theme, height=HEIGHT, showlegend=True, hovermode="x unified")
+    places = list(range(len(profile.scopes)))
+    low, high = shown_range(profile)
+    near, far = _levels(profile, low, high, digits)
+    for name, values, place in near:
+        colour, dash = _level_style(theme, place)
+        fig.add_trace(
+            go.Scatter(
+                x=places,
+                y=values,
+                mode="lines",
+                name=name,
+                line={"color": colour, "dash": dash, "width": 1.5},
+                hovertemplate=f"{name} %{{y:.{digits}f}}<extra></extra>",
+            )
+        )
+    if np.isfinite(profile.low).all() and np.isfinite(profile.high).all():
+        fig.add_trace(
+            go.Scatter(
+                x=places + places[::-1],
+                y=[*profile.high, *profile.low[::-1]],
+                fill="toself",
+                mode="lines",
+                line={"width": 0},
+                fillcolor=_faint(theme.first),
+                hoverinfo="skip",
+                name="95 % interval",
+            )
+        )
+    fig.add_trace(
+        go.Scatter(
+            x=places,
+            y=profile.value,
+            mode="lines+markers",
+            name="this pair",
+            line={"color": theme.first, "width": 2.5},
+            marker={"size": 7},
+            customdata=np.column_stack([profile.low, profile.high]),
+            hovertemplate=f"this pair %{{y:.{digits}f}} (%{{customdata[0]:.{digits}f}}–"
+            f"%{{customdata[1]:.{digits}f}})<extra></extra>",
+        )
+    )
+    fig.update_layout(
+        legend=_legend(theme),
+        xaxis=axis(
+            theme,
+            tickmode="array",
+            tickvals=places,
+            ticktext=_layer_marks(profile.scopes),
+            title={"text": "<br>".join(["layer", *far]), "font": {"color": theme.quiet, "size": 12}},
+            range=[-0.3, len(places) - 0.7],
+        ),
+        yaxis=axis(
+            theme,
+            title={"text": title, "font": {"color": theme.quiet, "size": 12}},
+            showgrid=True,
+            range=[low, high],
+            nticks=6,
+        ),
+    )
+    return fig
+
+
+def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go.Figure:
+    """The measure for each component as a dot with its interval, beside the levels as small strokes."""
+    count = len(profile.scopes)
+    fig = figure(theme, height=count * ROW + 110, showlegend=True)
+    places = list(range(count))
+    low, high = shown_range(profile)
+    near, far = _levels(profile, low, high, digits)
+    for name, values, place in near:
+        colour, _ = _level_style(theme, place)
+        fig.add_trace(
+            go.Scatter(
+                x=values,
+                y=places,
+                mode="markers",
+                name=name,
+                marker={
+                    "symbol": "line-ns-open",
+                    "size": 16,
+                    "color": colour,
+                    "line": {"width": 2, "color": colour},
+                },
+                hovertemplate=f"{name} %{{x:.{digits}f}}<extra></extra>",
+            )
+        )
+    fig.add_trace(
+        go.Scatter(
+            x=profile.value,
+            y=places,
+            mode="markers",
+            name="this pair",
+            marker={"size": 9, "color": theme.first},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": profile.high - profile.value,
+                "arrayminus": profile.value - profile.low,
+                "color": theme.first,
+                "thickness": 1.5,
+                "width": 0,
+            },
+            customdata=np.column_stack([profile.low, profile.high]),
+            hovertemplate=f"this pair %{{x:.{digits}f}} (%{{customdata[0]:.{digits}f}}–"
+            f"%{{customdata[1]:.{digits}f}})<extra></extra>",
+        )
+    )
+    fig.update_layout(
+        legend=_legend(theme) | {"itemsizing": "constant"},
+        xaxis=axis(
+            theme,
+            title={"text": "<br>".join([title, *far]), "font": {"color": theme.quiet, "size": 12}},
+            range=[low, high],
+            showgrid=True,
+            nticks=5,
+        ),
+        yaxis=axis(
+            theme,
+            tickmode="array",
+            tickvals=places,
+            ticktext=[scope_name(scope) for scope in profile.scopes],
+            range=[count - 0.5, -0.5],
+        ),
+    )
+    return fig
+
+
+def shown_range(profile: Profile) -> tuple[float, float]:
+    """The range of the measure's axis: what was measured, and every level that does not crush it.
+
+    A level further away than three times the spread of the measured values and the nearer levels is left
+    out of the range: chance at 0.33 would flatten differences between 0.985 and 0.991.
+    """
+    parts = [profile.value, profile.low, profile.high]
+    measured = np.concatenate([part[np.isfinite(part)] for part in parts])
+    if not len(measured):
+        return 0.0, 1.0
+    low, high = float(measured.min()), float(measured.max())
+    spans = [
+        (float(np.nanmin(v)), float(np.nanmax(v))) for v in profile.levels.values() if np.isfinite(v).any()
+    ]
+    spans.sort(key=lambda span: max(low - span[1], span[0] - high, 0.0))
+    for near, far in spans:
+        if max(low - far, near - high, 0.0) > 3 * max(high - low, 1e-3):
+            break
+        low, high = min(low, near), max(high, far)
+    room = 0.08 * max(high - low, 1e-4)
+    return low - room, high + room
+
+
+def _layer_marks(scopes: tuple[str, ...]) -> list[str]:
+    """Short marks for layers: the number, and the stack's initial where there are two stacks."""
+    parts = [scope.rpartition(".") for scope in scopes]
+    several = len({stack for stack, _, _ in parts}) > 1
+    return [f"{stack[:1]}{number}" if several else number for stack, _, number in parts]
+
+
+def _levels(
+    profile: Profile, low: float, high: float, digits: int
+) -> tuple[list[tuple[str, np.ndarray, int]], list[str]]:
+    """The levels within reach of the axis, each with its place among all, and words on those beyond it."""
+    near, far = [], []
+    for place, (name, values) in enumerate(profile.levels.items()):
+        if not np.isfinite(values).any():
+            continue
+        if np.nanmax(values) < low or np.nanmin(values) > high:
+            far.append(f"{name} {_span(values, digits)}: off this scale")
+        else:
+            near.append((name, values, place))
+    return near, far
+
+
+def _level_style(theme: Theme, place: int) -> tuple[str, str]:
+    """Colour and dash of a level."""
+    styles = ((theme.second, "dash"), (theme.both, "dot"), (theme.quiet, "dashdot"))
+    return styles[place % len(styles)]
+
+
+def _legend(theme: Theme) -> dict[str, object]:
+    return {
+        "orientation": "h",
+        "x": 0,
+        "xanchor": "left",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "font": {"size": 11, "color": theme.ink},
+        "bgcolor": "rgba(0,0,0,0)",
+        "itemclick": False,
+        "itemdoubleclick": False,
+    }
+
+
+def _span(values: np.ndarray, digits: int) -> str:
+    low, high = f"{np.nanmin(values):.{digits}f}", f"{np.nanmax(values):.{digits}f}"
+    return low if low == high else f"{low}–{high}"
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"

@@ -1,0 +1,121 @@
+"""What all figures share: colours in light and dark, fonts, the empty layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from lsn_core.viz.colour import scale
+
+# What the system has; nothing is fetched. The later families cover the scripts the first may lack.
+FONT_FAMILY = (
+    "-apple-system, 'Segoe UI', 'Noto Sans', Roboto, system-ui, 'Noto Sans CJK SC', "
+    "'Noto Naskh Arabic', 'Noto Sans Devanagari', sans-serif"
+)
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one theme, as hex strings; `amount` and `balance` are Plotly colour scales."""
+
+    name: str
+    background: str
+    ink: str
+    quiet: str
+    line: str
+    pale: str
+    missing: str
+    accent: str
+    first: str
+    second: str
+    both: str
+    amount: tuple[tuple[float, str], ...]
+    balance: tuple[tuple[float, str], ...]
+
+
+LIGHT = Theme(
+    name="light",
+    background="#ffffff",
+    ink="#1d2529",
+    quiet="#5c686e",
+    line="#d5dbde",
+    pale="#a3adb2",
+    missing="#c9cdcf",
+    accent="#c2410c",
+    first="#0b6e8f",
+    second="#a3470c",
+    both="#4b4f8f",
+    amount=tuple(scale([(0.965, 0.035, 110), (0.65, 0.105, 205), (0.335, 0.115, 285)])),
+    balance=tuple(
+        scale(
+            [(0.40, 0.115, 45), (0.69, 0.115, 60), (0.975, 0.004, 100), (0.69, 0.10, 235), (0.40, 0.115, 255)]
+        )
+    ),
+)
+
+DARK = Theme(
+    name="dark",
+    background="#14191c",
+    ink="#e7ecee",
+    quiet="#9fabb1",
+    line="#3a444a",
+    pale="#6a767c",
+    missing="#4d565b",
+    accent="#ff9d5c",
+    first="#5cc3e6",
+    second="#f2a66b",
+    both="#a9adf0",
+    amount=tuple(scale([(0.27, 0.085, 285), (0.585, 0.105, 205), (0.90, 0.07, 110)])),
+    balance=tuple(
+        scale(
+            [(0.84, 0.10, 65), (0.57, 0.115, 55), (0.30, 0.008, 240), (0.57, 0.105, 240), (0.84, 0.085, 230)]
+        )
+    ),
+)
+
+THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
+
+
+def figure(theme: Theme, height: int, **layout: Any) -> go.Figure:
+    """An empty figure in the theme: quiet axes, no template, room made for labels by the axes themselves.
+
+    `height` is in pixels; the width is the page's.
+    """
+    fig = go.Figure()
+    fig.update_layout(
+        template="none",
+        height=height,
+        autosize=True,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8, "pad": 4},
+        paper_bgcolor=theme.background,
+        plot_bgcolor=theme.background,
+        font={"family": FONT_FAMILY, "size": 13, "color": theme.ink},
+        hoverlabel={
+            "bgcolor": theme.background,
+            "bordercolor": theme.line,
+            "font": {"family": FONT_FAMILY, "size": 13, "color": theme.ink},
+            "align": "left",
+        },
+        hovermode="closest",
+        dragmode=False,
+        showlegend=False,
+    )
+    fig.update_layout(**layout)
+    return fig
+
+
+def axis(theme: Theme, **settings: Any) -> dict[str, Any]:
+    """One axis in the theme: thin lines, small marks, labels that push the margin instead of being cut."""
+    return {
+        "automargin": True,
+        "fixedrange": True,
+        "zeroline": False,
+        "showgrid": False,
+        "gridcolor": theme.line,
+        "linecolor": theme.line,
+        "tickcolor": theme.line,
+        "tickfont": {"color": theme.ink, "size": 12},
+        "title": {"font": {"color": theme.quiet, "size": 12}},
+    } | settings

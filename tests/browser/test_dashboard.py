@@ -1,0 +1,168 @@
+"""What only a real browser can show: cold visits, clicks, links, the way back, downloads, themes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import LANGUAGES, Visitor
+from tests.browser.driver import Server, wait_for_figure, wait_until_quiet
+
+pytestmark = pytest.mark.browser
+
+TITLES = {"overlap": "Overlap", "tree": "Language tree"}
+CUT = """
+() => [...document.querySelectorAll(".js-plotly-plot")].flatMap((plot) => {
+    const frame = plot.getBoundingClientRect();
+    return [...plot.querySelectorAll(".main-svg text")].filter((text) => {
+        const box = text.getBoundingClientRect();
+        return box.width > 0 && (box.left < frame.left - 1 || box.right > frame.right + 1
+            || box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
+    }).map((text) => text.textContent);
+})
+"""
+
+
+def cell(page: Page, row: str, column: str) -> tuple[float, float]:
+    """Where a cell of the heatmap is on screen."""
+    return tuple(
+        page.evaluate(
+            """([row, column]) => {
+                const plot = document.querySelector(".st-key-overlap_map .js-plotly-plot");
+                const { xaxis, yaxis } = plot._fullLayout;
+                const order = xaxis.ticktext;
+                const box = plot.getBoundingClientRect();
+                return [
+                    box.left + xaxis._offset + xaxis.l2p(order.indexOf(column)),
+                    box.top + yaxis._offset + yaxis.l2p(order.indexOf(row)),
+                ];
+            }""",
+            [row, column],
+        )
+    )
+
+
+def tokens(page: Page) -> dict[str, str]:
+    """What the address says."""
+    return {key: values[0] for key, values in parse_qs(urlparse(page.url).query).items()}
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_cold_visit_by_address(
+    fresh_server: Server, visitor: Visitor, name: str, record_property: pytest.FixtureRequest
+) -> None:
+    page = visitor(f"{fresh_server.url}/{name}?measure=jaccard&languages=en.de.sw", wait=False)
+    start = time.perf_counter()
+    wait_for_figure(page)
+    record_property("seconds_to_first_figure", round(time.perf_counter() - start, 2))  # type: ignore[operator]
+    wait_until_quiet(page)
+    assert page.title() == f"{TITLES[name]} · Language sub-networks"
+    expect(page.get_by_role("heading", level=1)).to_have_text(TITLES[name])
+    menu = page.locator(".st-key-menu a")
+    assert menu.all_inner_texts() == list(TITLES.values())
+    expect(page.get_by_text("3 languages" if name == "overlap" else "these 3 languages")).to_be_visible()
+    assert urlparse(page.url).path == f"/{name}"
+    modules = fresh_server.stop()
+    assert "streamlit" in modules
+    assert not {"torch", "transformers"} & set(modules)
+
+
+def test_bare_address_leads_to_the_first_page_and_keeps_the_view(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/?measure=jaccard")
+    assert urlparse(page.url).path == "/overlap"
+    expect(page.get_by_text("of the weights that either of them keeps")).to_be_visible()
+
+
+def test_click_opens_the_pair_and_a_link_restores_it(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/overlap")
+    page.mouse.click(*cell(page, "sw", "ar"))
+    expect(page.get_by_text("Arabic and Swahili stand at")).to_be_visible()
+    wait_until_quiet(page)
+    assert tokens(page)["pair"] == "ar.sw"
+    assert set(tokens(page)) == {
+        "v", "atlas", "task", "method", "sparsity", "seeds", "languages", "measure", "by", "pair"
+    }  # fmt: skip
+    other = visitor(page.url)
+    expect(other.get_by_text("Arabic and Swahili stand at")).to_be_visible()
+    assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 5
+    assert other.url == page.url
+
+
+def test_way_back_undoes_and_menu_keeps_the_view(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/overlap?sparsity=80")
+    page.mouse.click(*cell(page, "en", "de"))
+    expect(page.get_by_text("English and German stand at")).to_be_visible()
+    page.wait_for_url("**pair=en.de*")
+    page.go_back()
+    expect(page.get_by_text("English and German stand at")).to_have_count(0)
+    wait_until_quiet(page)
+    assert tokens(page) == {"sparsity": "80"}
+    page.go_forward()
+    expect(page.get_by_text("English and German stand at")).to_be_visible()
+    page.locator(".st-key-menu").get_by_text("Language tree").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Language tree")
+    wait_for_figure(page)
+    assert tokens(page)["sparsity"] == "80"
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overlap")
+    expect(page.get_by_text("English and German stand at")).to_be_visible()
+
+
+def test_pair_can_be_chosen_by_keyboard(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/overlap")
+    page.get_by_role("combobox", name="Pair of languages").focus()
+    page.keyboard.type("Chinese – Sw")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Chinese and Swahili stand at")).to_be_visible()
+
+
+def test_downloads(server: Server, visitor: Visitor, tmp_path: Path) -> None:
+    page = visitor(f"{server.url}/overlap")
+    block = page.locator(".st-key-save_overlap_map")
+    for button, start in (("CSV", "scope,language_a,language_b,"), ("Save the figure as SVG", "<svg")):
+        with page.expect_download() as waiting:
+            block.get_by_role("button", name=button).click()
+        content = waiting.value.path().read_text(encoding="utf-8")
+        assert waiting.value.suggested_filename.startswith("overlap-demo-mlm-50-neutrality-total.")
+        assert content.startswith(start)
+        assert len(content.splitlines()) == 1 + len(LANGUAGES) * (len(LANGUAGES) + 1) // 2 or start == "<svg"
+    with page.expect_download() as waiting:
+        block.get_by_role("button", name="HTML").click()
+    waiting.value.save_as(tmp_path / "figure.html")
+    alone = visitor((tmp_path / "figure.html").as_uri(), wait=False, offline=True)
+    alone.wait_for_selector(".subplot", state="attached")
+    expect(alone.get_by_role("img").first).to_be_visible()
+
+
+def test_newick_of_the_tree(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/tree")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Newick").click()
+    text = waiting.value.path().read_text()
+    assert text.endswith(";")
+    assert all(code in text for code in LANGUAGES)
+
+
+@pytest.mark.parametrize(("scheme", "bright"), [("light", True), ("dark", False)])
+def test_theme_reaches_page_and_figure(server: Server, visitor: Visitor, scheme: str, bright: bool) -> None:
+    page = visitor(f"{server.url}/overlap", color_scheme=scheme)
+    colours = page.evaluate(
+        """() => [
+            getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor,
+            document.querySelector(".js-plotly-plot")._fullLayout.paper_bgcolor,
+        ]"""
+    )
+    assert colours == (["rgb(255, 255, 255)", "#ffffff"] if bright else ["rgb(20, 25, 28)", "#14191c"])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("address", ["overlap?pair=ar.sw", "overlap?by=layer&measure=jaccard", "tree"])
+def test_nothing_is_cut(server: Server, visitor: Visitor, address: str, width: int) -> None:
+    page = visitor(f"{server.url}/{address}", width=width)
+    assert page.evaluate(CUT) == []
+    assert page.evaluate("() => document.scrollingElement.scrollWidth <= window.innerWidth")
+    assert page.locator(".stPlotlyChart:not([aria-label])").count() == 0

@@ -1,0 +1,118 @@
+"""The address as a plain object, with dictionaries for the session and the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lsn_core.ui.address import Address
+
+MEASURES = {"jaccard": "J", "neutrality": "N"}
+LANGUAGES = {code: code for code in ("en", "fr", "sw")}
+
+
+def visit(session: dict[str, Any], arrived: dict[str, str]) -> tuple[Address, dict[str, str] | None]:
+    """One run with a shared control, a shared choice of several and a control of the page's own."""
+    address = Address(session, arrived)
+    address.choose("measure", MEASURES, "neutrality", "the measure")
+    address.choose_many("languages", LANGUAGES, "the languages")
+    address.enter("overlap")
+    address.choose("by", {"total": "total", "layer": "layer"}, "total", "the part")
+    return address, address.settle()
+
+
+def test_bare_address_gives_defaults_and_is_left_alone() -> None:
+    session: dict[str, Any] = {}
+    address, written = visit(session, {})
+    assert written is None
+    assert address.notes == []
+    assert (session["measure"], session["languages"], session["by"]) == ("N", [], "total")
+    assert visit(session, {})[1] is None
+
+
+def test_link_restores_every_control() -> None:
+    session: dict[str, Any] = {}
+    first = {"v": "1", "measure": "jaccard", "languages": "sw.en", "by": "layer"}
+    address, written = visit(session, first)
+    assert written is None
+    assert (session["measure"], session["languages"], session["by"]) == ("J", ["sw", "en"], "layer")
+    assert address.link("overlap") == first
+    assert visit(session, first)[1] is None
+
+
+def test_moved_control_is_written_with_all_the_others() -> None:
+    session: dict[str, Any] = {}
+    visit(session, {})
+    session["measure"] = "J"
+    _, written = visit(session, {})
+    assert written == {"v": "1", "measure": "jaccard", "languages": "all", "by": "total"}
+    assert visit(session, written)[1] is None
+
+
+def test_way_back_follows_the_older_address() -> None:
+    session: dict[str, Any] = {}
+    visit(session, {})
+    session["measure"] = "J"
+    visit(session, {})
+    assert visit(session, {})[1] is None
+    assert session["measure"] == "N"
+
+
+def test_late_address_does_not_undo_a_moved_control() -> None:
+    session: dict[str, Any] = {}
+    visit(session, {})
+    session["measure"] = "J"
+    visit(session, {})
+    session["by"] = "layer"
+    _, written = visit(session, {})
+    assert (session["measure"], session["by"]) == ("J", "layer")
+    assert written is not None
+    assert written["by"] == "layer"
+
+
+@pytest.mark.parametrize(
+    ("arrived", "named", "measure", "languages"),
+    [
+        ({"measure": "nonsense"}, "nonsense", "N", []),
+        ({"measure": "<script>"}, "<script>", "N", []),
+        ({"languages": "en.zz"}, "zz", "N", ["en"]),
+        ({"languages": ""}, "the languages", "N", []),
+        ({"v": "99", "measure": "jaccard"}, "99", "J", []),
+    ],
+)
+def test_what_cannot_be_followed_is_told_until_something_moves(
+    arrived: dict[str, str], named: str, measure: str, languages: list[str]
+) -> None:
+    session: dict[str, Any] = {}
+    address, _ = visit(session, arrived)
+    assert len(address.notes) == 1
+    assert named in address.notes[0]
+    assert (session["measure"], session["languages"]) == (measure, languages)
+    assert visit(session, arrived)[0].notes == address.notes
+    session["by"] = "layer"
+    visit(session, arrived)
+    assert visit(session, session["address_seen"])[0].notes == []
+
+
+def test_value_that_is_no_longer_offered_falls_back_to_the_default() -> None:
+    session: dict[str, Any] = {"address_seen": {}, "address_meant": {}, "address_values": {}}
+    session["measure"] = "gone"
+    session["languages"] = ["en", "gone"]
+    visit(session, {})
+    assert (session["measure"], session["languages"]) == ("N", ["en"])
+
+
+def test_other_pages_keep_their_own_controls() -> None:
+    session: dict[str, Any] = {}
+    visit(session, {"by": "layer"})
+    address = Address(session, {"v": "1", "measure": "jaccard", "languages": "all"})
+    address.choose("measure", MEASURES, "neutrality", "the measure")
+    address.choose_many("languages", LANGUAGES, "the languages")
+    address.enter("tree")
+    address.choose("linkage", {"average": "average"}, "average", "the linkage")
+    assert address.link("overlap") == {
+        "v": "1", "measure": "jaccard", "languages": "all", "by": "layer"
+    }  # fmt: skip
+    assert address.link("tree")["linkage"] == "average"
+    assert "by" not in address.link("tree")

@@ -1,0 +1,127 @@
+"""Atlases with a known make-up, for tests and for pictures of pages: no model is trained.
+
+Every language's weights are the pretrained ones plus drifts: one that all languages share, one of its family,
+one of its own and one of its seed. The largest are kept, as magnitude pruning would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lsn_core.analysis.tables import refresh
+from lsn_core.languages import PAPER_LANGUAGES, language
+from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.codec import make_random_survival
+from lsn_core.masks.layout import Layout, Matrix
+from lsn_core.masks.ticket import BASE_KEY, Score, Ticket, TicketKey
+
+LEVELS = tuple(round(0.1 * step, 1) for step in range(1, 10))
+MODEL = {"name": "synthetic", "revision": "1", "fingerprint": "f" * 64}
+SHAPES = {
+    "query": (1, 1),
+    "key": (1, 1),
+    "value": (1, 1),
+    "attention output": (1, 1),
+    "feed-forward in": (4, 1),
+    "feed-forward out": (1, 4),
+}
+
+
+def make_layout(layers: int = 6, hidden: int = 16) -> Layout:
+    """An encoder's matrices."""
+    return Layout(
+        tuple(
+            Matrix(
+                f"layer.{layer}.{component}", (rows * hidden, columns * hidden), "encoder", layer, component
+            )
+            for layer in range(layers)
+            for component, (rows, columns) in SHAPES.items()
+        )
+    )
+
+
+def make_atlas(
+    path: Path,
+    languages: Sequence[str] = PAPER_LANGUAGES,
+    seeds: Sequence[int] = (0, 1),
+    methods: Sequence[str] = ("imp", "random"),
+    base: bool = True,
+    tables: bool = True,
+    layout: Layout | None = None,
+    task: str = "mlm",
+    levels: Sequence[float] = LEVELS,
+) -> Atlas:
+    """An atlas in `path`; the same arguments give the same one."""
+    layout = layout or make_layout()
+    atlas = Atlas.create(path, MODEL, layout)
+    pretrained = _normal(layout.size, "pretrained")
+    depth = np.concatenate(
+        [np.full(m.size, 1.0 if m.layer is None else 1 + m.layer / 4) for m in layout.matrices]
+    )
+    if base:
+        atlas.save(_ticket(BASE_KEY, layout, pretrained, (), levels))
+    for code in languages:
+        family = language(code).branch or language(code).family
+        drift = 0.10 * _normal(layout.size, "shared") + depth * (
+            0.05 * _normal(layout.size, family) + 0.05 * _normal(layout.size, code)
+        )
+        for seed in seeds:
+            weights = pretrained + drift + 0.06 * _normal(layout.size, f"{code}/{seed}")
+            imp = _ticket(
+                TicketKey(task, code, "imp", seed), layout, weights, _scores(code, seed, levels, 0.0), levels
+            )
+            if "imp" in methods:
+                atlas.save(imp)
+            if "random" in methods:
+                atlas.save(_random(imp, code, seed, levels))
+    if tables and languages:
+        refresh(atlas)
+    return atlas
+
+
+def _ticket(
+    key: TicketKey, layout: Layout, weights: np.ndarray, scores: Sequence[Score], levels: Sequence[float]
+) -> Ticket:
+    """The ticket that keeps the largest |weight| of the whole model at every level."""
+    rank = np.argsort(np.argsort(np.abs(weights), kind="stable"), kind="stable")
+    removed = [round(level * layout.size) for level in levels]
+    survival = np.searchsorted(removed, rank, side="right").astype(np.uint8)
+    provenance = {"model": dict(MODEL), "recipe": {"method": key.method}}
+    return Ticket(key, layout, tuple(levels), survival, tuple(scores), provenance)
+
+
+def _random(imp: Ticket, code: str, seed: int, levels: Sequence[float]) -> Ticket:
+    key = TicketKey(imp.key.task, code, "random", seed)
+    philox = _seed(f"random/{code}/{seed}")
+    survival = make_random_survival(imp.layout, imp.kept, philox)
+    scores = _scores(code, seed, levels, 0.16)
+    provenance = {"model": dict(MODEL), "recipe": {"method": "random"}}
+    return Ticket(key, imp.layout, imp.levels, survival, scores, provenance, philox_key=philox)
+
+
+def _scores(code: str, seed: int, levels: Sequence[float], handicap: float) -> tuple[Score, ...]:
+    rng = np.random.default_rng(_seed(f"scores/{code}/{seed}/{handicap}"))
+    top = 0.42 - 0.01 * PAPER_LANGUAGES.index(code) if code in PAPER_LANGUAGES else 0.35
+    return tuple(
+        Score(
+            sparsity=level,
+            metric="top-1 accuracy",
+            value=float(
+                max(top * (1 - level**5) - handicap * level**2 + 0.005 * rng.standard_normal(), 0.01)
+            ),
+            count=2000,
+            split="test",
+        )
+        for level in (0.0, *levels)
+    )
+
+
+def _normal(size: int, name: str) -> np.ndarray:
+    return np.random.default_rng(_seed(name)).standard_normal(size, dtype=np.float32)
+
+
+def _seed(name: str) -> int:
+    return int.from_bytes(name.encode()[-12:], "big") % 2**63

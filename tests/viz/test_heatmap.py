@@ -1,0 +1,120 @@
+"""The languages × languages figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from lsn_core.viz.heatmap import colours, layer_heatmaps, overlap_heatmap
+from lsn_core.viz.theme import DARK, LIGHT
+
+CODES = ["en", "ar", "sw"]
+VALUES = np.array([[np.nan, 0.2, 0.4], [0.2, np.nan, np.nan], [0.4, np.nan, np.nan]])
+TREE = np.array([[0, 1, 0.3, 2], [2, 3, 0.6, 3]])
+HOVER = [[f"{a} {b}" for b in CODES] for a in CODES]
+
+
+def named(fig: go.Figure, name: str) -> list[go.BaseTraceType]:
+    return [trace for trace in fig.data if trace.name == name]
+
+
+def heat(chosen: tuple[str, str] | None = None, tree: np.ndarray | None = TREE) -> go.Figure:
+    return overlap_heatmap(
+        CODES, VALUES, HOVER, colours("neutrality N", VALUES, 2, (0, 1)), LIGHT, tree, chosen
+    )
+
+
+def test_missing_is_grey_and_never_zero() -> None:
+    fig = heat()
+    (cells,) = named(fig, "neutrality N")
+    (missing,) = named(fig, "no value")
+    assert np.array_equal(np.isnan(cells.z), np.isnan(VALUES))
+    assert np.array_equal(np.isnan(missing.z), ~np.isnan(VALUES))
+    assert {colour for _, colour in missing.colorscale} == {LIGHT.missing}
+
+
+def test_every_cell_carries_its_pair_under_the_pointer() -> None:
+    (points,) = named(heat(), "cells")
+    assert [list(pair) for pair in points.customdata] == [[a, b] for a in CODES for b in CODES]
+    assert points.marker.opacity == 0
+    assert points.selected.marker.opacity == points.unselected.marker.opacity == 0
+    assert list(points.x[:4]) == [0, 1, 2, 0]
+    assert list(points.y[:4]) == [0, 0, 0, 1]
+    assert points.text[1] == "en ar"
+
+
+def test_each_number_is_written_once() -> None:
+    bright, dark = named(heat(), "numbers")
+    written = [
+        [a.strip() or b.strip() for a, b in zip(*rows, strict=True)]
+        for rows in zip(bright.text, dark.text, strict=True)
+    ]
+    assert written == [["", "0.20", "0.40"], ["0.20", "", ""], ["0.40", "", ""]]
+    for rows in zip(bright.text, dark.text, strict=True):
+        assert not any(a.strip() and b.strip() for a, b in zip(*rows, strict=True))
+
+
+def test_tree_stands_over_its_columns() -> None:
+    fig = heat()
+    (tree,) = named(fig, "tree")
+    assert list(tree.x[:4]) == [0, 0, 1, 1]
+    assert list(tree.x[5:9]) == [0.5, 0.5, 2, 2]
+    assert fig.layout.xaxis.range == (-0.5, 2.5)
+    assert fig.layout.yaxis.domain[1] == fig.layout.yaxis2.domain[0]
+    assert not named(heat(tree=None), "tree")
+
+
+def test_chosen_pair_is_outlined_on_both_sides() -> None:
+    corners = {(shape.x0, shape.y0) for shape in heat(("en", "sw")).layout.shapes}
+    assert corners == {(1.5, -0.5), (-0.5, 1.5)}
+    assert not heat(("en", "zz")).layout.shapes
+
+
+def test_names_in_two_scripts() -> None:
+    fig = heat()
+    assert list(fig.layout.xaxis.ticktext) == CODES
+    assert "العربية" in fig.layout.yaxis.ticktext[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "whole", "low", "high", "diverging"),
+    [
+        ([0.1, 0.8], (0, 1), 0, 1, False),
+        ([0.90, 0.94], (0, 1), pytest.approx(0.87), pytest.approx(0.97), False),
+        ([0.89, 0.99], (0, 1), pytest.approx(0.75), 1, False),
+        ([0.93], (0, 1), pytest.approx(0.90), pytest.approx(0.96), False),
+        ([0.2, 1.6], (0, 1), pytest.approx(-0.85), pytest.approx(2.65), False),
+        ([-0.4, 0.2], (0, 1), -0.4, 0.4, True),
+        ([0.02, 0.04], None, pytest.approx(0), pytest.approx(0.06), False),
+        ([np.nan], (0, 1), 0, 1, False),
+        ([-0.3, -0.1], None, pytest.approx(-0.45), pytest.approx(0.05), False),
+    ],
+)
+def test_range_of_colours(
+    values: list[float], whole: tuple[float, float] | None, low: float, high: float, diverging: bool
+) -> None:
+    shown = colours("x", np.array(values), 2, whole)
+    assert (shown.low, shown.high, shown.diverging) == (low, high, diverging)
+
+
+def test_zero_is_the_middle_of_a_diverging_scale() -> None:
+    values = np.array([[np.nan, -0.2], [0.6, np.nan]])
+    fig = overlap_heatmap(["en", "fr"], values, HOVER, colours("x", values, 2, None), DARK)
+    assert fig.layout.coloraxis.cmin == -fig.layout.coloraxis.cmax
+    assert fig.layout.coloraxis.colorscale[0][1] == DARK.balance[0][1]
+
+
+def test_small_multiples_share_scale_and_order() -> None:
+    panels = {f"Layer {k}": VALUES + k / 10 for k in range(5)}
+    shown = colours("x", np.stack(list(panels.values())), 2, None)
+    fig = layer_heatmaps(CODES, panels, dict.fromkeys(panels, HOVER), shown, LIGHT, ("en", "sw"))
+    heatmaps = named(fig, "x")
+    assert len(heatmaps) == 5
+    assert {trace.coloraxis for trace in heatmaps} == {"coloraxis"}
+    assert [note.text for note in fig.layout.annotations] == list(panels)
+    assert len(fig.layout.shapes) == 2 * 5
+    assert all(
+        0 <= edge <= 1 for k in range(1, 6) for edge in fig.layout[f"yaxis{k if k > 1 else ''}"].domain
+    )
+    assert len(named(fig, "cells")) == 5
