@@ -21,7 +21,9 @@ app: $(VENV)/ready
 
 atlas: $(VENV)/ready
 	$(BIN)/python -m lsn_core discover --model demo --task mlm --seeds 0 1 --steps 60 --learning-rate 5e-4 \
-	    --method imp random --atlas masks/demo
+	    --method imp --atlas masks/demo
+	$(BIN)/python -m lsn_core discover --model demo --task mlm --seeds 0 --steps 60 --learning-rate 5e-4 \
+	    --method random --atlas masks/demo
 
 test: lint fast slow browser
 
