@@ -292,9 +292,9 @@ def _card(rows: Sequence[LanguageScore], model: nn.Module, config: PretrainConfi
         "",
         "    python -m lsn_core pretrain --out DIR",
         "",
-        f"makes it again, bit for bit on the same kind of machine: this one is {platform.machine()}, with "
-        f"{_THREADS} threads, torch {version('torch')} and tokenizers {version('tokenizers')}. Weights are stored "
-        "as fp16 and used as fp32.",
+        f"makes it again; it was made on {platform.machine()} with {_THREADS} threads, torch {version('torch')} and "
+        f"tokenizers {version('tokenizers')}, and other ones may round otherwise. Weights are stored as fp16 and "
+        "used as fp32.",
         "",
         "Masked top-1 on the test split (15 % of pieces hidden, all replaced by the mask piece), beside "
         "always answering the piece that is most frequent in training.",
