@@ -30,13 +30,12 @@ SHAPES = {
 }
 
 
-def make_layout(layers: int = 6, hidden: int = 16) -> Layout:
-    """An encoder's matrices."""
+def make_layout(layers: int = 6, hidden: int = 16, stacks: Sequence[str] = ("encoder",)) -> Layout:
+    """The matrices of a model with these stacks, each of so many layers."""
     return Layout(
         tuple(
-            Matrix(
-                f"layer.{layer}.{component}", (rows * hidden, columns * hidden), "encoder", layer, component
-            )
+            Matrix(f"{stack}.{layer}.{component}", (rows * hidden, columns * hidden), stack, layer, component)
+            for stack in stacks
             for layer in range(layers)
             for component, (rows, columns) in SHAPES.items()
         )
@@ -53,8 +52,9 @@ def make_atlas(
     layout: Layout | None = None,
     task: str = "mlm",
     levels: Sequence[float] = LEVELS,
+    drift: float = 1.0,
 ) -> Atlas:
-    """An atlas in `path`; the same arguments give the same one."""
+    """An atlas in `path`; the same arguments give the same one. The smaller `drift`, the more is shared."""
     layout = layout or make_layout()
     atlas = Atlas.create(path, MODEL, layout)
     pretrained = _normal(layout.size, "pretrained")
@@ -65,11 +65,12 @@ def make_atlas(
         atlas.save(_ticket(BASE_KEY, layout, pretrained, (), levels))
     for code in languages:
         family = language(code).branch or language(code).family
-        drift = 0.10 * _normal(layout.size, "shared") + depth * (
+        moved = 0.10 * _normal(layout.size, "shared") + depth * (
             0.05 * _normal(layout.size, family) + 0.05 * _normal(layout.size, code)
         )
         for seed in seeds:
-            weights = pretrained + drift + 0.06 * _normal(layout.size, f"{code}/{seed}")
+            own = 0.06 * _normal(layout.size, f"{code}/{seed}")
+            weights = pretrained + drift * (moved + own)
             imp = _ticket(
                 TicketKey(task, code, "imp", seed), layout, weights, _scores(code, seed, levels, 0.0), levels
             )

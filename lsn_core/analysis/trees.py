@@ -10,7 +10,6 @@ from typing import Literal, cast, get_args
 import numpy as np
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
-from scipy.stats import spearmanr
 
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.counts import load_counts
@@ -147,6 +146,8 @@ def bakers_gamma(first: Tree | Nested, second: Tree | Nested) -> float:
     for unrelated ones; NaN when one of them joins all at once. Raises LsnError when they are over different
     labels.
     """
+    from scipy.stats import spearmanr  # takes half a second to import, which a page should not wait for
+
     labels = _same_labels(first, second)
     mine, theirs = _stages(first, labels), _stages(second, labels)
     if np.ptp(mine) == 0 or np.ptp(theirs) == 0:

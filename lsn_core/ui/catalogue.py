@@ -20,9 +20,11 @@ class Catalogue:
 
     @classmethod
     def of(cls, tickets: Mapping[TicketKey, tuple[float, ...]]) -> Catalogue:
-        """The catalogue of these tickets, the base ticket among them or not."""
-        others = {key: levels for key, levels in tickets.items() if key != BASE_KEY}
-        return cls(others, tickets.get(BASE_KEY, ()))
+        """The catalogue of these tickets, the base ticket among them or not; levels that differ by rounding
+        alone are the same."""
+        rounded = {key: tuple(round(level, 9) for level in levels) for key, levels in tickets.items()}
+        others = {key: levels for key, levels in rounded.items() if key != BASE_KEY}
+        return cls(others, rounded.get(BASE_KEY, ()))
 
     @property
     def tasks(self) -> list[str]:

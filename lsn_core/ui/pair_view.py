@@ -106,7 +106,7 @@ def scores_by_sparsity(view: View, pair: Pair) -> tuple[go.Figure, Described] | 
     """How well the two languages' sub-networks do by sparsity, beside random ones; None without scores."""
     table = store.scores(view)
     table = table[table["language"].isin(pair) & table["method"].isin([view.method, "random"])]
-    table = table[table["seed"].isin(view.seeds)]
+    table = table[table["seed"].isin(view.seeds) | (table["method"] != view.method)]
     if not len(table):
         return None
     split = "test" if "test" in set(table["split"]) else str(table["split"].iloc[0])

@@ -66,7 +66,7 @@ def run(root: Path) -> None:
         st.switch_page(routes[PAGES[0].name], query_params=st.query_params.to_dict())
     st.set_page_config(page_title=f"{current.title} · {PRODUCT}", layout="wide", initial_sidebar_state="auto")
     st.html(STYLE)
-    _fetch_chart_code()
+    unseen = _fetch_chart_code()
     from lsn_core.ui.sidebar import sidebar  # brings pandas and scipy: the browser has work while they load
 
     address = Address(st.session_state, st.query_params.to_dict())
@@ -87,18 +87,21 @@ def run(root: Path) -> None:
     finally:
         del st.session_state[_FRAME]
     _finish(frame, current.url_path)
+    unseen.empty()
 
 
-def _fetch_chart_code() -> None:
+def _fetch_chart_code() -> DeltaGenerator:
     """Make the browser load what draws charts while the first run still counts, by a chart that is not seen.
 
-    The code is large, and otherwise asked for only when the first figure is there.
+    The code is large, and otherwise asked for only when the first figure is there. Returns the place of that
+    chart, to be emptied at the end of the run.
     """
-    if _FETCHED in st.session_state:
-        return
-    st.session_state[_FETCHED] = True
-    with st.container(key="fetch"):
-        st.plotly_chart({"data": [{"type": "scatter"}], "layout": {"height": 10}}, key="nothing", theme=None)
+    place = st.container(key="fetch").empty()
+    if _FETCHED not in st.session_state:
+        st.session_state[_FETCHED] = True
+        unseen = {"data": [{"type": "scatter"}], "layout": {"height": 10}}
+        place.plotly_chart(unseen, key="unseen", theme=None)
+    return place
 
 
 def enter(name: str) -> tuple[View, Address]:

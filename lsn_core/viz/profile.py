@@ -197,7 +197,7 @@ def _levels(
         if not np.isfinite(values).any():
             continue
         if np.nanmax(values) < low or np.nanmin(values) > high:
-            far.append(f"{name} {_span(values, digits)}: off this scale")
+            far.append(f"{name} {_span(values, digits)}<br>(off this scale)")
         else:
             near.append((name, values, place))
     return near, far

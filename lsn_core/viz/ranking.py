@@ -63,7 +63,7 @@ def ranking_figure(
             )
             drawn.append((name, level, colour))
         elif np.isfinite(level):
-            title += f"<br>{name} {level:.{digits}f}: off this scale"
+            title += f"<br>{name} {level:.{digits}f}<br>(off this scale)"
     for name, level, colour in drawn:
         fig.add_annotation(
             x=level,

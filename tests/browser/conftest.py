@@ -20,9 +20,10 @@ Visitor = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def atlases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one atlas."""
+    """A folder with an atlas, and one where all languages are so alike that chance is far off the scale."""
     root = tmp_path_factory.mktemp("atlases")
     make_atlas(root / "demo", LANGUAGES, levels=(0.3, 0.5, 0.8))
+    make_atlas(root / "alike", LANGUAGES, levels=(0.5,), drift=0.05)
     return root
 
 

@@ -93,7 +93,7 @@ def launch(playwright: Playwright) -> Browser:
 
 def wait_for_figure(page: Page) -> None:
     """Until the first figure is drawn."""
-    page.wait_for_selector(".stPlotlyChart .subplot", timeout=PATIENCE_MS, state="attached")
+    page.wait_for_selector(".stPlotlyChart[aria-label] .subplot", timeout=PATIENCE_MS, state="attached")
 
 
 def wait_until_quiet(page: Page) -> None:

@@ -138,6 +138,13 @@ def test_downloads(server: Server, visitor: Visitor, tmp_path: Path) -> None:
     expect(alone.get_by_role("img").first).to_be_visible()
 
 
+def test_table_is_under_its_figure(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/tree")
+    assert page.locator("[data-testid=stDataFrame]").count() == 0
+    page.get_by_text("The numbers in this figure").click()
+    expect(page.locator("[data-testid=stDataFrame]")).to_be_visible()
+
+
 def test_newick_of_the_tree(server: Server, visitor: Visitor) -> None:
     page = visitor(f"{server.url}/tree")
     with page.expect_download() as waiting:
@@ -160,7 +167,10 @@ def test_theme_reaches_page_and_figure(server: Server, visitor: Visitor, scheme:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("address", ["overlap?pair=ar.sw", "overlap?by=layer&measure=jaccard", "tree"])
+@pytest.mark.parametrize(
+    "address",
+    ["overlap?pair=ar.sw", "overlap?atlas=alike&pair=ar.sw&measure=jaccard", "overlap?by=layer", "tree"],
+)
 def test_nothing_is_cut(server: Server, visitor: Visitor, address: str, width: int) -> None:
     page = visitor(f"{server.url}/{address}", width=width)
     assert page.evaluate(CUT) == []

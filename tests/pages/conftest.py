@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.synthetic_atlas import make_atlas
+from tests.synthetic_atlas import make_atlas, make_layout
 
 APP = Path(__file__).parents[2] / "app.py"
 FEW = ("en", "de", "fr", "sw")
@@ -27,6 +28,8 @@ def atlases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_atlas(root / "no-base", FEW, base=False, methods=("imp",), levels=(0.5,))
     make_atlas(root / "lonely", ("en",), methods=("imp",), levels=(0.5,))
     make_atlas(root / "empty", ())
+    two_stacks = make_layout(layers=2, hidden=8, stacks=("encoder", "decoder"))
+    make_atlas(root / "two-stacks", ("en", "fr", "sw"), layout=two_stacks, methods=("imp",), levels=(0.5,))
     for name in ("damaged", "tables-only", "old-tables", "unreadable"):
         shutil.copytree(root / "demo", root / name)
     flip(root / "damaged" / "tickets" / "mlm-fr-imp-s1.safetensors")
@@ -57,6 +60,11 @@ def visit(atlases: Path, monkeypatch: pytest.MonkeyPatch) -> Visit:
         return app.run()
 
     return first_visit
+
+
+def charts(app: AppTest) -> list[Any]:
+    """The charts on the page."""
+    return list(app.get("plotly_chart"))
 
 
 def said(app: AppTest) -> str:

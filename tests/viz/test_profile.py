@@ -36,7 +36,7 @@ def test_far_level_does_not_crush_the_scale_but_is_told() -> None:
     names = [trace.name for trace in fig.data]
     assert "chance" not in names
     assert {"pretrained alone", "same language", "95 % interval", "this pair"} <= set(names)
-    assert fig.layout.xaxis.title.text == "layer<br>chance 0.333: off this scale"
+    assert fig.layout.xaxis.title.text == "layer<br>chance 0.333<br>(off this scale)"
 
 
 def test_near_levels_are_all_in_reach() -> None:
@@ -71,7 +71,7 @@ def test_layers_of_two_stacks_are_told_apart() -> None:
 def test_components_have_dots_with_intervals() -> None:
     fig = component_profile(profile(("query", "key", "feed-forward in")), "J", 3, LIGHT)
     pair = next(trace for trace in fig.data if trace.name == "this pair")
-    assert "chance 0.333: off this scale" in fig.layout.xaxis.title.text
+    assert "chance 0.333<br>(off this scale)" in fig.layout.xaxis.title.text
     assert list(pair.error_x.array) == pytest.approx([0.001] * 3)
     assert list(fig.layout.yaxis.ticktext) == ["Query", "Key", "Feed-forward in"]
 

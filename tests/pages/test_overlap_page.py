@@ -16,7 +16,7 @@ from lsn_core.analysis.counts import load_counts
 from lsn_core.masks.atlas import Atlas
 from lsn_core.ui.controls import clicked_pair
 from lsn_core.viz.measures import JACCARD, MEASURES, NEUTRALITY
-from tests.pages.conftest import FEW, Visit, said
+from tests.pages.conftest import FEW, Visit, charts, said
 
 ALL_TOKENS = {
     "v": "1",
@@ -34,7 +34,7 @@ ALL_TOKENS = {
 
 def figures(app: AppTest) -> dict[str, dict[str, Any]]:
     """Key to Plotly figure, for each on the page."""
-    return {chart.key: json.loads(chart.proto.spec) for chart in app.get("plotly_chart")}
+    return {chart.key: json.loads(chart.proto.spec) for chart in charts(app)}
 
 
 def test_first_view_says_what_is_seen(visit: Visit, atlases: Path) -> None:
@@ -79,7 +79,7 @@ def test_levels_are_those_of_the_analysis(visit: Visit, atlases: Path) -> None:
         ("layer", "encoder.2"),
         ("component", "all"),
         ("component", "feed-forward in"),
-        ("matrix", "layer.1.query"),
+        ("matrix", "encoder.1.query"),
     ],
 )
 def test_every_measure_in_every_part(visit: Visit, measure: str, by: str, scope: str | None) -> None:
@@ -88,8 +88,22 @@ def test_every_measure_in_every_part(visit: Visit, measure: str, by: str, scope:
     assert not app.warning
     heatmaps = [t for t in figures(app)["overlap_map"]["data"] if t.get("coloraxis")]
     assert len(heatmaps) == (6 if scope == "all" else 1)
-    assert all(chart.proto.alt for chart in app.get("plotly_chart"))
+    assert all(chart.proto.alt for chart in charts(app))
     assert app.session_state["measure"].token == measure
+
+
+@pytest.mark.parametrize("page", ["overlap", "tree"])
+def test_model_with_two_stacks(visit: Visit, page: str) -> None:
+    app = visit(page, atlas="two-stacks", by="stack", scope="decoder")
+    assert not app.exception
+    assert not app.warning
+    assert "in decoder" in said(app)
+    if page == "overlap":
+        shown = figures(visit(page, atlas="two-stacks", by="layer", pair="en.fr"))
+        panels = [note["text"] for note in shown["overlap_map"]["layout"]["annotations"]]
+        assert panels == [f"{stack} layer {layer}" for stack in ("Encoder", "Decoder") for layer in (0, 1)]
+        assert shown["pair_layers"]["layout"]["xaxis"]["ticktext"] == ["e0", "e1", "d0", "d1"]
+    assert "Stack" not in visit(page).segmented_control(key="by").options
 
 
 def test_pair_opens_its_panel(visit: Visit, atlases: Path) -> None:
