@@ -13,7 +13,7 @@ PORT ?= 8501
 
 demo: $(VENV)/ready
 	$(BIN)/python -m lsn_core discover --model demo --task mlm --languages en fr sw zh --seeds 0 1 \
-	    --steps 40 --learning-rate 5e-4 --atlas $(FRESH)
+	    --steps 30 --learning-rate 5e-4 --atlas $(FRESH)
 	LSN_ATLAS=fresh $(BIN)/streamlit run app.py --server.port $(PORT)
 
 app: $(VENV)/ready
