@@ -1,0 +1,167 @@
+"""The verb `discover`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lsn_core.cli.meter import Meter
+from lsn_core.cli.options import usable_cores, usable_device
+from lsn_core.cli.output import say
+from lsn_core.errors import LsnError
+from lsn_core.languages import PAPER_LANGUAGES
+
+DEFAULT_ATLAS = "masks/mine"
+
+
+def add_verbs(verbs: Any) -> None:
+    verb = verbs.add_parser("discover", help="find the sub-network of each language and cache it in an atlas")
+    verb.add_argument("--model", required=True, help="'demo', a hub name, or a folder in the hub's layout")
+    verb.add_argument("--task", default="mlm", help="mlm (default)")
+    verb.add_argument(
+        "--languages", nargs="+", default=list(PAPER_LANGUAGES), metavar="L", help="language codes"
+    )
+    verb.add_argument(
+        "--data", default="cldr", metavar="SOURCE", help="'cldr' (embedded, default) or a local folder"
+    )
+    verb.add_argument(
+        "--method", nargs="+", default=["imp"], metavar="METHOD", help="imp (default), oneshot, random, base"
+    )
+    verb.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
+    verb.add_argument(
+        "--rounds", type=int, default=9, metavar="N", help="rounds of 10 %% of the weights each (default 9)"
+    )
+    length = verb.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, metavar="N", help="training steps a round (default 100)")
+    length.add_argument(
+        "--epochs", type=float, metavar="X", help="passes a round over the largest language's training lines"
+    )
+    verb.add_argument(
+        "--atlas", default=DEFAULT_ATLAS, metavar="DIR", help=f"where tickets go (default {DEFAULT_ATLAS})"
+    )
+    verb.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core, one with a GPU)")
+    training = verb.add_argument_group("training")
+    training.add_argument("--batch-size", type=int, metavar="N", help="sentences a step (default 16)")
+    training.add_argument("--learning-rate", type=float, metavar="X", help="at the first step (default 2e-4)")
+    training.add_argument(
+        "--max-length", type=int, metavar="N", help="word pieces a sentence at most (default 64)"
+    )
+    training.add_argument(
+        "--train-lines", type=int, metavar="N", help="training sentences used at most (default 4096)"
+    )
+    training.add_argument(
+        "--score-lines", type=int, metavar="N", help="test sentences scored at most (default 300)"
+    )
+    training.add_argument(
+        "--precision", choices=("bf16", "fp32"), help="arithmetic of the matrix products (default bf16)"
+    )
+    training.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU where there is one)"
+    )
+    training.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="threads a process on the CPU (default 1)"
+    )
+    verb.set_defaults(run=_discover)
+
+
+def _discover(arguments: argparse.Namespace) -> int:
+    from lsn_core.discovery.config import Recipe, Training
+
+    settings = {
+        name: getattr(arguments, name)
+        for name in (
+            "steps",
+            "batch_size",
+            "learning_rate",
+            "max_length",
+            "train_lines",
+            "score_lines",
+            "precision",
+        )
+        if getattr(arguments, name) is not None
+    }
+    for name, allowed in (("threads", 1), ("jobs", 1)):
+        if getattr(arguments, name) is not None and getattr(arguments, name) < allowed:
+            raise LsnError(
+                f"The option --{name} is {getattr(arguments, name)}; it must be at least {allowed}."
+            )
+    for seed in arguments.seeds:
+        if not 0 <= seed < 2**31:
+            raise LsnError(
+                f"The option --seeds holds {seed}; a seed is a whole number from 0 to {2**31 - 1}."
+            )
+    # Checked before anything heavy is loaded, so that a slip answers at once.
+    for method in arguments.method:
+        Recipe(arguments.task, method, rounds=arguments.rounds, training=Training(**settings))
+
+    from lsn_core.data.source import SPLITS, open_source
+
+    methods = [method for method in dict.fromkeys(arguments.method) if method != "base"]
+    source = open_source(arguments.data)
+    # The base masks belong to the model alone: with them only, no language is looked at.
+    languages = list(dict.fromkeys(arguments.languages)) if methods else []
+    for language in languages:
+        for split in SPLITS:
+            source.corpus(language, split)
+    if arguments.epochs is not None and languages:
+        settings["steps"] = _steps_of_epochs(arguments.epochs, Training(**settings), source, languages)
+
+    import torch
+
+    from lsn_core.analysis.card import write_card
+    from lsn_core.analysis.tables import refresh
+    from lsn_core.discovery.pool import run_jobs, told
+    from lsn_core.discovery.runs import Setup, TicketJob, Workshop
+
+    recipes = [
+        Recipe(arguments.task, method, source.name, arguments.rounds, training=Training(**settings))
+        for method in methods
+    ]
+    jobs = [
+        TicketJob(recipe, language, seed)
+        for recipe in recipes
+        for seed in dict.fromkeys(arguments.seeds)
+        for language in languages
+    ]
+    device = usable_device(arguments.device)
+    setup = Setup(
+        arguments.atlas,
+        arguments.model,
+        arguments.task,
+        arguments.data,
+        device,
+        arguments.threads,
+        Training(**settings).max_length,
+    )
+    cores = max(1, usable_cores() // arguments.threads)
+    processes = min(arguments.jobs or (cores if device == "cpu" else 1), max(1, len(jobs)))
+
+    workshop = Workshop(setup, jobs)
+    info = workshop.bench.loaded.info
+    say(
+        f"{info['name']}: {info['layers']} layers, {info['prunable_weights']:,} prunable weights; "
+        f"{len(jobs)} tickets into {workshop.atlas.path}"
+    )
+    if workshop.bench.loaded.untrained:
+        say(f"note: the checkpoint has no head for task {arguments.task!r}; it starts from random weights")
+    try:
+        workshop.base()
+        with Meter(jobs) as meter:
+            run_jobs(workshop, setup, jobs, processes, meter.on_event)
+    except torch.OutOfMemoryError as error:
+        raise LsnError(told(error)) from error
+    finally:
+        # Also after a stop: what is finished shows in the tables.
+        refresh(workshop.atlas)
+        write_card(workshop.atlas)
+    say(meter.summary())
+    return 0
+
+
+def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str]) -> int:
+    if not epochs > 0 or math.isinf(epochs):
+        raise LsnError(f"The option --epochs is {epochs}; it must be above 0.")
+    lines = min(training.train_lines, max(len(source.corpus(language, "train")) for language in languages))
+    return math.ceil(epochs * lines / training.batch_size)

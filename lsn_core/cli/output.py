@@ -1,0 +1,25 @@
+"""What the verbs say, and where they write it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lsn_core.errors import LsnError
+
+
+def say(message: str) -> None:
+    """Tell the person; standard output is for results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def write(text: str, out: str | None) -> None:
+    """Write a result to the file `out`, or to standard output where none is given."""
+    if out is None:
+        sys.stdout.write(text)
+        return
+    from lsn_core.masks.files import atomic_write_bytes
+
+    if not Path(out).name or Path(out).is_dir():
+        raise LsnError(f"The option --out is {out!r}; give the name of a file.")
+    atomic_write_bytes(Path(out), text.encode())
