@@ -15,6 +15,10 @@ import torch
 from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 from lsn_core.errors import LsnError
 
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
+"""The C library reads these when a process starts. Gradients are freed and allocated anew in every step;
+with memory kept in the process, a step of a 21 M encoder takes a fifth less time."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -60,11 +64,15 @@ def run_jobs(
     # Ctrl-C reaches every process of the terminal. Workers inherit that they are to ignore it, from their
     # first instruction on: this process hears it, and sets `stop`.
     heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = dict(os.environ)
+    os.environ.update({name: value for name, value in _KEEP_MEMORY.items() if name not in before})
     try:
         for worker in workers:
             worker.start()
     finally:
         signal.signal(signal.SIGINT, heard)
+        for name in _KEEP_MEMORY.keys() - before.keys():
+            del os.environ[name]
     try:
         _relay(news, workers, len(jobs), on_event)
     finally:

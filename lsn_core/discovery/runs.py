@@ -80,6 +80,8 @@ class Workshop:
         # Read by CUDA when it starts; without it, matrix products there are not deterministic.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
         task = task_named(setup.task)
         self.source: TextSource = open_source(setup.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -12,19 +13,34 @@ from pathlib import Path
 
 import psutil
 import pytest
+from safetensors import safe_open
 
 from lsn_core.masks.atlas import Atlas
 
 KILLS = 10
+ROUNDS = 4
 
 
-def _command(atlas: Path, model: Path, jobs: int) -> list[str]:
+def _command(atlas: Path, model: Path, jobs: int, steps: int) -> list[str]:
     options = (
-        "--languages en fr sw --seeds 0 1 --method imp random --rounds 4 --steps 40 --batch-size 8 "
+        f"--languages en fr sw --seeds 0 1 --method imp random --rounds {ROUNDS} --steps {steps} --batch-size 8 "
         "--train-lines 64 --score-lines 40"
     )
     places = ["--model", str(model), "--atlas", str(atlas), "--jobs", str(jobs)]
     return [sys.executable, "-m", "lsn_core", "discover", *options.split(), *places]
+
+
+def _rounds_on_disk(folder: Path) -> dict[str, int]:
+    """How many rounds of each ticket a later run will find done."""
+    if not (folder / "atlas.json").exists():
+        return {}
+    done = {}
+    for file in folder.glob("runs/*/rounds.safetensors"):
+        with safe_open(file, framework="np") as saved:
+            done[file.parent.name] = json.loads(saved.metadata()["lsn"])["rounds_done"]
+    atlas = Atlas.open(folder)
+    assert not atlas.problems()
+    return done | {stem: ROUNDS + 1 for stem in atlas.stamps() if stem != "base"}
 
 
 def _children(process: subprocess.Popen) -> list[psutil.Process]:
@@ -45,32 +61,45 @@ def _all_gone(processes: list[psutil.Process], timeout: float) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1])
-def test_killed_at_random_moments_then_resumed(jobs: int, tiny_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("jobs", "steps", "wait"), [(1, 60, (0, 1.5)), (2, 240, (3, 8))])
+def test_killed_at_random_moments_then_resumed(
+    jobs: int, steps: int, wait: tuple[float, float], tiny_folder: Path, tmp_path: Path
+) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    subprocess.run(_command(undisturbed, tiny_folder, 1), check=True, capture_output=True)
-    moments, struck = random.Random(jobs), 0
-    while struck < KILLS // jobs:
+    subprocess.run(_command(undisturbed, tiny_folder, 1, steps), check=True, capture_output=True)
+    moments = random.Random(jobs)
+    before: dict[str, int] = {}
+    advances = 0
+    for kill in range(KILLS):
         process = subprocess.Popen(
-            _command(killed, tiny_folder, jobs), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            _command(killed, tiny_folder, jobs, steps),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
         )
         assert process.stderr is not None
-        if struck:  # the first kill may fall anywhere, also before there is an atlas
+        if kill:  # the first one may fall anywhere, also before there is an atlas
             process.stderr.readline()
-        time.sleep(moments.uniform(0, 1) if jobs == 1 else moments.uniform(2, 9))
+        time.sleep(moments.uniform(*wait))
         workers = _children(process)
-        if process.poll() is not None:  # all was done before the next kill came
-            process.stderr.close()
-            break
-        struck += 1
+        assert process.poll() is None, "the work was done before every kill had come: give it more"
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
         assert _all_gone(workers, 60), "a worker outlived the process that was killed"
-        if (killed / "atlas.json").exists():
-            assert not Atlas.open(killed).problems()
-    assert struck >= 3, "the kills came too late to mean anything"
-    subprocess.run(_command(killed, tiny_folder, jobs), check=True, capture_output=True)
+        after = _rounds_on_disk(killed)
+        assert all(after.get(stem, 0) >= rounds for stem, rounds in before.items()), (
+            "finished rounds got lost"
+        )
+        advances += after != before
+        before = after
+    assert advances >= KILLS // 2, "too few of the kills had work to lose"
+    last = subprocess.run(
+        _command(killed, tiny_folder, jobs, steps), check=True, capture_output=True, text=True
+    )
+    finished = sum(rounds == ROUNDS + 1 for rounds in before.values())
+    assert finished, "no ticket was finished between the kills"
+    assert f"{finished} were there already" in last.stderr
     assert Atlas.open(killed).stamps() == Atlas.open(undisturbed).stamps()
     assert Atlas.open(killed).verify() == []
 
@@ -78,7 +107,7 @@ def test_killed_at_random_moments_then_resumed(jobs: int, tiny_folder: Path, tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(jobs: int, tiny_folder: Path, tmp_path: Path) -> None:
-    command = _command(tmp_path / "a", tiny_folder, jobs)
+    command = _command(tmp_path / "a", tiny_folder, jobs, 60)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     process.stderr.readline()
