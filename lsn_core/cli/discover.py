@@ -97,16 +97,18 @@ def _discover(arguments: argparse.Namespace) -> int:
         Recipe(arguments.task, method, rounds=arguments.rounds, training=Training(**settings))
 
     from lsn_core.data.source import SPLITS, open_source
+    from lsn_core.tasks.registry import task_named
 
+    kind = task_named(arguments.task).kind
     methods = [method for method in dict.fromkeys(arguments.method) if method != "base"]
     source = open_source(arguments.data)
     # The base masks belong to the model alone: with them only, no language is looked at.
     languages = list(dict.fromkeys(arguments.languages)) if methods else []
     for language in languages:
         for split in SPLITS:
-            source.corpus(language, split)
+            source.corpus(language, split, kind)
     if arguments.epochs is not None and languages:
-        settings["steps"] = _steps_of_epochs(arguments.epochs, Training(**settings), source, languages)
+        settings["steps"] = _steps_of_epochs(arguments.epochs, Training(**settings), source, languages, kind)
 
     import torch
 
@@ -160,8 +162,10 @@ def _discover(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str]) -> int:
+def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str], kind: str) -> int:
     if not epochs > 0 or math.isinf(epochs):
         raise LsnError(f"The option --epochs is {epochs}; it must be above 0.")
-    lines = min(training.train_lines, max(len(source.corpus(language, "train")) for language in languages))
+    lines = min(
+        training.train_lines, max(len(source.corpus(language, "train", kind)) for language in languages)
+    )
     return math.ceil(epochs * lines / training.batch_size)

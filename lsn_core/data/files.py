@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lsn_core.data.source import SPLITS, check_split, line_number
+from lsn_core.data.source import SPLITS, check_kind, check_split, line_number
 from lsn_core.errors import LsnError
 
 SUFFIXES = (".txt", ".conllu", ".jsonl")
@@ -63,7 +63,7 @@ class FolderSource:
                 f"The folder {self.folder} holds no text; it needs files like en.train.txt or en/train.txt."
             )
 
-    def languages(self) -> tuple[str, ...]:
+    def languages(self, kind: str = "text") -> tuple[str, ...]:
         """Languages with at least one split, sorted by code."""
         return tuple(sorted({language for language, _ in self._files}))
 
@@ -91,12 +91,13 @@ class FolderSource:
             )
         return paths[0]
 
-    def corpus(self, language: str, split: str) -> FileCorpus:
+    def corpus(self, language: str, split: str, kind: str = "text") -> FileCorpus:
         """The sentences of a language and split.
 
         Raises LsnError that names the file (and the line where one is at fault) when it is missing, empty,
         a folder, not to be read, not UTF-8, or holds a blank line or a broken entry.
         """
+        check_kind(kind, ("text",), self.name)
         path = self.path(language, split)
         text = _decode(_read(path), path)
         lines = tuple({".txt": _plain, ".conllu": _conllu, ".jsonl": _jsonl}[path.suffix](text, path))
@@ -104,7 +105,12 @@ class FolderSource:
             raise LsnError(f"The file {path} is empty; it needs at least one sentence.")
         return FileCorpus(language, split, path, lines)
 
-    def fingerprint(self, language: str) -> str:
+    def labels(self, kind: str) -> tuple[str, ...]:
+        """The labels of this kind; LsnError when there are none."""
+        check_kind(kind, (), self.name)
+        return ()
+
+    def fingerprint(self, language: str, kind: str = "text") -> str:
         """sha256 (hex) of the bytes of the three split files of ``language`` with their formats.
 
         Raises LsnError when one of the three is missing or cannot be read.

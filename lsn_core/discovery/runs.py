@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import torch
 
-from lsn_core.data.source import TextSource, open_source
+from lsn_core.data.source import Source, open_source
 from lsn_core.discovery.config import Recipe, Training, config_hash
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
 from lsn_core.discovery.state import load_progress, save_progress
@@ -84,8 +84,8 @@ class Workshop:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
         task = task_named(setup.task)
-        self.source: TextSource = open_source(setup.data)
-        loaded = load_model(setup.model, task.auto_class, setup.device)
+        self.source: Source = open_source(setup.data)
+        loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(self.source))
         check_length(loaded, setup.max_length)
         task.check(loaded)
         self.bench = Bench(loaded, task)
@@ -199,7 +199,7 @@ class Workshop:
 
     def _data_fingerprint(self, language: str) -> str:
         if language not in self._fingerprints:
-            self._fingerprints[language] = self.source.fingerprint(language)
+            self._fingerprints[language] = self.source.fingerprint(language, self.bench.task.kind)
         return self._fingerprints[language]
 
     def _job_hash(self, job: TicketJob) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lsn_core.data.source import TextSource
+from lsn_core.data.source import Source
 from lsn_core.discovery.config import Training
 from lsn_core.discovery.pruning import keep_largest
 from lsn_core.errors import LsnError
@@ -134,7 +134,7 @@ def check_length(loaded: LoadedModel, max_length: int) -> None:
 
 
 def load_features(
-    task: Task, source: TextSource, language: str, split: str, loaded: LoadedModel, settings: Training
+    task: Task, source: Source, language: str, split: str, loaded: LoadedModel, settings: Training
 ) -> Sequence[Feature]:
     """Encode one split of one language for a task, as many items as the settings allow."""
     limit = settings.train_lines if split == "train" else settings.score_lines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +49,20 @@ class LoadedModel:
     untrained: tuple[str, ...]
 
 
-def load_model(name: str, auto_class: Any, device: str = "cpu") -> LoadedModel:
+def load_model(
+    name: str, auto_class: Any, device: str = "cpu", settings: Mapping[str, Any] | None = None
+) -> LoadedModel:
     """Load `name` with the head that `auto_class` (a transformers Auto class) puts on it, in float32.
 
-    A head that the checkpoint lacks gets the same random weights in every process. Raises LsnError when
+    `settings` go into the model's configuration, such as the labels of its head. A head that the checkpoint
+    lacks gets the same random weights in every process; a pooler that it lacks is part of such a head, and
+    not prunable. Raises LsnError when
     the model cannot be found or read, its family is not supported, or the checkpoint lacks weights of
     the encoder.
     """
     path = _resolve(name)
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False, **(settings or {}))
         family = family_of(config.model_type)
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
         torch.manual_seed(_HEAD_SEED)
@@ -65,6 +70,7 @@ def load_model(name: str, auto_class: Any, device: str = "cpu") -> LoadedModel:
         # a backward pass that is deterministic on a GPU.
         model, report = auto_class.from_pretrained(
             path,
+            config=config,
             trust_remote_code=False,
             dtype=torch.float32,
             attn_implementation="eager",
@@ -87,12 +93,15 @@ def load_model(name: str, auto_class: Any, device: str = "cpu") -> LoadedModel:
             f"The checkpoint of {name!r} lacks {len(missing)} weights of the encoder, {missing[0]!r} among "
             "them; give a checkpoint that save_pretrained() wrote."
         )
+    weights = fingerprint(model, family)
+    if any(_is_pooler(key, family) for key in untrained):
+        family = replace(family, pooler=None)
     layout = layout_of(model, family)
     commit = getattr(config, "_commit_hash", None)
     info = {
         "name": Path(name).name if Path(name).is_dir() else name,
         "revision": commit or "local",
-        "fingerprint": fingerprint(model, family),
+        "fingerprint": weights,
         "family": family.model_type,
         "layers": len({m.layer for m in layout.matrices if m.layer is not None}),
         "heads": config.num_attention_heads,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from lsn_core.data.source import TextSource
+from lsn_core.data.source import Source
 from lsn_core.models.families import Family
 from lsn_core.models.loading import LoadedModel
 
@@ -23,8 +23,14 @@ class Task(ABC):
     """One kind of training signal. A new task is one subclass in a file of its own, listed in `TASKS`."""
 
     name: ClassVar[str]
+    kind: ClassVar[str]
+    """The kind of items that it learns from (``data.source.KINDS``)."""
     auto_class: ClassVar[Any]
     """The transformers Auto class that puts this task's head on a model."""
+
+    def head_settings(self, source: Source) -> Mapping[str, Any]:
+        """Return what the head's configuration has to say, such as its labels; nothing by default."""
+        return {}
 
     @abstractmethod
     def check(self, loaded: LoadedModel) -> None:
@@ -33,7 +39,7 @@ class Task(ABC):
     @abstractmethod
     def features(
         self,
-        source: TextSource,
+        source: Source,
         language: str,
         split: str,
         limit: int | None,

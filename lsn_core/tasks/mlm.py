@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
 
-from lsn_core.data.source import TextSource
+from lsn_core.data.source import Source
 from lsn_core.errors import LsnError
 from lsn_core.models.families import Family, encoder_of
 from lsn_core.models.loading import LoadedModel
@@ -24,6 +24,7 @@ class MaskedLanguageModelling(Task):
     """Score: share of hidden pieces whose most likely piece is the right one (masked top-1)."""
 
     name: ClassVar[str] = "mlm"
+    kind: ClassVar[str] = "text"
     auto_class = AutoModelForMaskedLM
 
     def check(self, loaded: LoadedModel) -> None:
@@ -41,7 +42,7 @@ class MaskedLanguageModelling(Task):
 
     def features(
         self,
-        source: TextSource,
+        source: Source,
         language: str,
         split: str,
         limit: int | None,

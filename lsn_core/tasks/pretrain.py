@@ -23,7 +23,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from lsn_core.data.source import Corpus, TextSource
+from lsn_core.data.source import Corpus, Source
 from lsn_core.models.families import family_of, layout_of
 from lsn_core.tasks.base import Feature
 from lsn_core.tasks.batching import scoring_batches, stable_seed
@@ -59,7 +59,7 @@ class PretrainConfig:
 
 
 def train_tokenizer(
-    source: TextSource, languages: Sequence[str], config: PretrainConfig
+    source: Source, languages: Sequence[str], config: PretrainConfig
 ) -> PreTrainedTokenizerBase:
     """Train a byte-pair tokenizer on the same number of training lines of every language."""
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_PIECES["unk"]))
@@ -117,7 +117,7 @@ def new_model(vocabulary: int, config: PretrainConfig) -> BertForMaskedLM:
 
 
 def pretrain(
-    source: TextSource,
+    source: Source,
     languages: Sequence[str],
     out: Path,
     config: PretrainConfig,
@@ -175,7 +175,7 @@ class LanguageScore:
 def score_languages(
     model: nn.Module,
     tokenizer: PreTrainedTokenizerBase,
-    source: TextSource,
+    source: Source,
     languages: Sequence[str],
     config: PretrainConfig,
 ) -> list[LanguageScore]:
@@ -246,13 +246,13 @@ def _learning_rate(step: int, config: PretrainConfig) -> float:
     return config.learning_rate * warm * (1 - step / config.steps)
 
 
-def _run_identity(source: TextSource, languages: Sequence[str], config: PretrainConfig) -> str:
+def _run_identity(source: Source, languages: Sequence[str], config: PretrainConfig) -> str:
     texts = {language: source.fingerprint(language) for language in languages}
     return f"{stable_seed('pretrain run', json.dumps(asdict(config)), json.dumps(texts)):016x}"
 
 
 def _resumed_tokenizer(
-    source: TextSource, languages: Sequence[str], config: PretrainConfig, folder: Path
+    source: Source, languages: Sequence[str], config: PretrainConfig, folder: Path
 ) -> PreTrainedTokenizerBase:
     if not (folder / "tokenizer").is_dir():
         # Renamed when it is whole, so that a run that was killed meanwhile leaves no half of it.

@@ -32,7 +32,7 @@ from lsn_core.data.cldr.plan import (
 )
 from lsn_core.data.cldr.pools import RELATIVE_UNITS, Pools, pools
 from lsn_core.data.cldr.view import View
-from lsn_core.data.source import SPLITS, Corpus, TextSource, open_source
+from lsn_core.data.source import SPLITS, Corpus, Source, open_source
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 
@@ -48,7 +48,7 @@ def view(code: str) -> View:
 
 def test_the_source_has_the_agreed_shape():
     corpus = SOURCE.corpus("sw", "dev")
-    assert isinstance(SOURCE, TextSource)
+    assert isinstance(SOURCE, Source)
     assert isinstance(corpus, Corpus)
     assert (corpus.language, corpus.split, len(corpus)) == ("sw", "dev", LENGTHS["dev"])
     assert isinstance(open_source(" cldr "), CldrSource)

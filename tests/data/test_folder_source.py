@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lsn_core.data.files import FolderSource
-from lsn_core.data.source import SPLITS, Corpus, TextSource, open_source
+from lsn_core.data.source import SPLITS, Corpus, Source, open_source
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 
@@ -64,7 +64,7 @@ def test_both_layouts_and_every_format(tmp_path):
     )
     source = open_source(str(tmp_path))
     assert isinstance(source, FolderSource)
-    assert isinstance(source, TextSource)
+    assert isinstance(source, Source)
     assert source.languages() == ("ar", "de", "en", "fr", "sw")
     english = source.corpus("en", "train")
     assert isinstance(english, Corpus)

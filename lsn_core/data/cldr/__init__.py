@@ -20,7 +20,7 @@ from babel.localedata import locale_identifiers
 from lsn_core.data.cldr.plan import KINDS, Fact, Node, Planner, facts, node_id
 from lsn_core.data.cldr.pools import pools
 from lsn_core.data.cldr.view import View
-from lsn_core.data.source import SPLITS, check_split, line_number
+from lsn_core.data.source import SPLITS, check_kind, check_split, line_number
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 
@@ -84,20 +84,26 @@ class CldrSource:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def languages(self) -> tuple[str, ...]:
+    def languages(self, kind: str = "text") -> tuple[str, ...]:
         """The paper's eleven first, then every other locale that Babel knows."""
         others = sorted(set(locale_identifiers()) - set(PAPER_LANGUAGES) - {"root"})
         return (*PAPER_LANGUAGES, *others)
 
-    def corpus(self, language: str, split: str) -> CldrCorpus:
+    def corpus(self, language: str, split: str, kind: str = "text") -> CldrCorpus:
         """The lines of a locale ("sw", "pt_BR", "pt-BR") in a split.
 
         Raises LsnError for a locale that Babel does not know and for a split that there is not.
         """
         check_split(split)
+        check_kind(kind, ("text",), self.name)
         return CldrCorpus(language, split, _view(_identifier(language)), Planner(pools(), split, self.seed))
 
-    def fingerprint(self, language: str) -> str:
+    def labels(self, kind: str) -> tuple[str, ...]:
+        """The labels of this kind; LsnError when there are none."""
+        check_kind(kind, (), self.name)
+        return ()
+
+    def fingerprint(self, language: str, kind: str = "text") -> str:
         """sha256 (hex) over the versions of Babel and CLDR and the first few hundred lines of each split."""
         digest = hashlib.sha256()
         head = (
