@@ -53,15 +53,17 @@ class Bench:
         self.layout: Layout = loaded.layout
         self.device = next(self.model.parameters()).device
         self._prunable = prunable_parameters(self.model, loaded.family)
-        self._theta0 = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        full_names = {id(parameter): name for name, parameter in self.model.named_parameters()}
-        self._starts = [self._theta0[full_names[id(weight)]] for weight in self._prunable.values()]
+        # Each value once: tied embeddings, in the state under several names, can be most of a model.
+        self._values = [*self.model.parameters(), *self.model.buffers()]
+        self._theta0 = [value.detach().clone() for value in self._values]
+        start_of = {id(value): start for value, start in zip(self._values, self._theta0, strict=True)}
+        self._starts = [start_of[id(weight)] for weight in self._prunable.values()]
 
     @torch.no_grad()
     def rewind(self, mask: Mask) -> None:
         """Put every weight and buffer, the head's too, back to θ0, and zero what the mask removes."""
-        for name, value in self.model.state_dict().items():
-            value.copy_(self._theta0[name])
+        for value, start in zip(self._values, self._theta0, strict=True):
+            value.copy_(start)
         _zero_removed(list(self._prunable.values()), self._kept(mask))
 
     def train(
