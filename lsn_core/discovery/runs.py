@@ -15,11 +15,13 @@ import torch
 from lsn_core.data.source import Source, open_source
 from lsn_core.discovery.config import Recipe, Training, config_hash
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
+from lsn_core.discovery.pruning import default_scope
 from lsn_core.discovery.state import load_progress, save_progress
 from lsn_core.discovery.training import Bench, check_length, load_features
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.mask import survival_from_masks
+from lsn_core.masks.layout import Layout
+from lsn_core.masks.mask import Mask, survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
 from lsn_core.models.loading import load_model
 from lsn_core.tasks.base import Feature
@@ -70,10 +72,12 @@ OnProgress = Callable[[TicketJob, int], None]
 class Workshop:
     """A model on its bench beside an atlas: makes tickets one after the other."""
 
-    def __init__(self, setup: Setup, jobs: Sequence[TicketJob]) -> None:
+    def __init__(
+        self, setup: Setup, jobs: Sequence[TicketJob] | Callable[[Layout], Sequence[TicketJob]]
+    ) -> None:
         """Load model and text and try them out, then open the atlas or make a new one.
 
-        Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
+        Where the jobs depend on the model's matrices, `jobs` is called with them. Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
         """
         if setup.device == "cpu":
             torch.set_num_threads(setup.threads)
@@ -89,13 +93,14 @@ class Workshop:
         check_length(loaded, setup.max_length)
         task.check(loaded)
         self.bench = Bench(loaded, task)
+        self.jobs: Sequence[TicketJob] = jobs(loaded.layout) if callable(jobs) else jobs
         self._fingerprints: dict[str, str] = {}
         self._features: dict[tuple[str, str, Training], Sequence[Feature]] = {}
-        for job in jobs:
+        for job in self.jobs:
             for split in ("train", "test"):
                 self._load_features(job, split)
         self.atlas = Atlas.open_or_create(setup.atlas, loaded.info, loaded.layout)
-        for job in jobs:
+        for job in self.jobs:
             self.check(job)
 
     def base(self) -> Ticket:
@@ -104,15 +109,16 @@ class Workshop:
             present = self.atlas.base()
             if present is not None:
                 return present
-            masks = base_masks(self.bench, BASE_LEVELS)
+            scope = default_scope(self.bench.layout)
+            masks = base_masks(self.bench, BASE_LEVELS, scope)
             ticket = Ticket(
                 key=BASE_KEY,
                 layout=self.bench.layout,
                 levels=BASE_LEVELS,
                 survival=survival_from_masks(masks),
                 scores=(),
-                provenance=self._provenance({"criterion": "magnitude", "scope": "global"}, {}, 0.0),
-                config_hash=self._config_hash(Recipe(task="", method="base"), "", 0),
+                provenance=self._provenance({"criterion": "magnitude", "scope": scope}, {}, 0.0),
+                config_hash=self._config_hash(Recipe(task="", method="base", scope=scope), "", 0),
             )
             self.atlas.save(ticket)
             return ticket
@@ -141,13 +147,17 @@ class Workshop:
     def _compute(self, job: TicketJob, on_progress: OnProgress) -> None:
         recipe, digest = job.recipe, self._job_hash(job)
         base = self.base()
+        if recipe.scope == default_scope(self.bench.layout):
+            in_scope: Sequence[Mask] = [base.mask(level) for level in recipe.levels]
+        else:
+            in_scope = base_masks(self.bench, recipe.levels, recipe.scope)
         work = Work(
             recipe,
             job.language,
             job.seed,
             self._load_features(job, "train"),
             self._load_features(job, "test"),
-            [base.mask(level) for level in recipe.levels],
+            in_scope,
         )
         # Rounds done on another device or number of threads may differ in the last bit.
         folder, run = self.atlas.runs_dir(job.key.stem), f"{digest}-{self._environment}"

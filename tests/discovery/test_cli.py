@@ -168,6 +168,10 @@ def bad_data(tmp_path: Path) -> Path:
         (["--device", "toaster"], "toaster"),
         (["--learning-rate", "7"], "learning_rate"),
         (["--max-length", "4000"], "--max-length"),
+        (["--criterion", "luck"], "criterion"),
+        (["--scope", "universe"], "scope"),
+        (["--accumulate", "5"], "accumulate"),
+        (["--criterion", "wanda", "--calibration-batches", "0"], "calibration_batches"),
         (["--bogus"], "--bogus"),
     ],
 )
