@@ -29,14 +29,12 @@ def load_atlas_model(atlas: Atlas, task: str, name: str | None = None) -> Loaded
     Raises LsnError when it cannot be loaded, or is not the model that the atlas is of (by fingerprint).
     """
     wanted = name or str(atlas.model["name"])
-    try:
-        loaded = load_model(wanted, task_named(task).auto_class)
-    except LsnError as error:
-        if name is not None:
-            raise
+    if name is None and wanted != "demo" and atlas.model.get("revision") == "local":
+        # Of a folder the atlas knows the last part of its path only, which may be another model's name.
         raise LsnError(
-            f"The model {wanted!r} of atlas {atlas.name} cannot be loaded; say with --model where it is."
-        ) from error
+            f"The model {wanted!r} of atlas {atlas.name} is a local folder; say with --model where."
+        )
+    loaded = load_model(wanted, task_named(task).auto_class)
     if loaded.info["fingerprint"] != atlas.model["fingerprint"] or loaded.layout != atlas.layout:
         raise LsnError(
             f"The model {wanted!r} is not the one that atlas {atlas.name} is of; give that one with --model."
