@@ -251,7 +251,9 @@ def test_other_settings_into_the_same_atlas_are_refused(
     assert "steps" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["discover", "overlap", "tree", "inspect", "verify", "pretrain"])
+@pytest.mark.parametrize(
+    "verb", ["discover", "overlap", "tree", "inspect", "verify", "pretrain", "import", "export"]
+)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
