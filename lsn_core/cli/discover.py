@@ -34,7 +34,7 @@ def add_verbs(verbs: Any) -> None:
         help=f"settings of a paper, options beside it come first: {', '.join(PRESETS)}",
     )
     verb.add_argument("--model", help="'demo', a hub name, or a folder in the hub's layout")
-    verb.add_argument("--task", help="mlm (default)")
+    verb.add_argument("--task", help="mlm (default), pos, ner, nli")
     verb.add_argument(
         "--languages", nargs="+", metavar="L", help="language codes (default: the paper's eleven)"
     )
