@@ -37,13 +37,15 @@ class Bench:
         self.layout: Layout = loaded.layout
         self.device = next(self.model.parameters()).device
         self._prunable = prunable_parameters(self.model, loaded.family)
-        self._theta0 = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        # Each value once: tied embeddings, in the state under several names, can be most of a model.
+        self._values = [*self.model.parameters(), *self.model.buffers()]
+        self._theta0 = [value.detach().clone() for value in self._values]
 
     @torch.no_grad()
     def rewind(self, mask: Mask) -> None:
         """Put every weight and buffer, the head's too, back to θ0, and zero what the mask removes."""
-        for name, value in self.model.state_dict().items():
-            value.copy_(self._theta0[name])
+        for value, start in zip(self._values, self._theta0, strict=True):
+            value.copy_(start)
         _zero_removed(list(self._prunable.values()), self._kept(mask))
 
     def train(
@@ -126,7 +128,7 @@ def _zero_removed(weights: list[Any], kept: list[torch.Tensor]) -> None:
 def check_length(loaded: LoadedModel, max_length: int) -> None:
     """Raise LsnError when the model cannot read `max_length` pieces at once."""
     readable = loaded.info["positions"]
-    if max_length > readable:
+    if readable is not None and max_length > readable:
         raise LsnError(
             f"The option --max-length is {max_length}, but {loaded.info['name']!r} reads at most {readable} "
             "pieces at once; give a smaller one."
