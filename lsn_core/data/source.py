@@ -18,6 +18,14 @@ KINDS: tuple[str, ...] = ("text", "pos", "ner", "nli")
 """What an item is: a line of text (str), a sentence with part-of-speech tags or with entity tags (Tagged), or a
 pair of sentences (Pair)."""
 
+# fmt: off
+UPOS_TAGS: tuple[str, ...] = (
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM",
+    "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X",
+)
+# fmt: on
+"""The universal parts of speech (Universal Dependencies, version 2)."""
+
 NLI_LABELS: tuple[str, ...] = ("entailment", "neutral", "contradiction")
 
 

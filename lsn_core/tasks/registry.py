@@ -8,8 +8,11 @@ from types import MappingProxyType
 from lsn_core.errors import LsnError
 from lsn_core.tasks.base import Task
 from lsn_core.tasks.mlm import MaskedLanguageModelling
+from lsn_core.tasks.pos import PartOfSpeech
 
-TASKS: Mapping[str, Task] = MappingProxyType({task.name: task for task in (MaskedLanguageModelling(),)})
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {task.name: task for task in (MaskedLanguageModelling(), PartOfSpeech())}
+)
 
 
 def task_named(name: str) -> Task:
