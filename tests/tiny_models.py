@@ -45,14 +45,12 @@ def tiny_tokenizer() -> PreTrainedTokenizerBase:
 
 def tiny_text_tokenizer() -> PreTrainedTokenizerBase:
     """As the T5 family's: no mask piece, an end piece after every text, and sentinels."""
-    tokenizer = Tokenizer(models.Unigram())
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(
-        vocab_size=300, special_tokens=[*special, *SENTINELS], unk_token="<unk>", show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=[*special, *SENTINELS], show_progress=False)
     source = CldrSource()
     lines = [source.corpus(language, "train")[i] for language in ("en", "fr") for i in range(60)]
     tokenizer.train_from_iterator(

@@ -37,15 +37,15 @@ class Bench:
         self.layout: Layout = loaded.layout
         self.device = next(self.model.parameters()).device
         self._prunable = prunable_parameters(self.model, loaded.family)
-        # Each value once: tied embeddings, in the state under several names, can be most of a model.
-        self._values = [*self.model.parameters(), *self.model.buffers()]
-        self._theta0 = [value.detach().clone() for value in self._values]
+        # Each value under one name: tied embeddings, which have several, can be most of a model.
+        self._values = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
+        self._theta0 = {name: value.detach().clone() for name, value in self._values.items()}
 
     @torch.no_grad()
     def rewind(self, mask: Mask) -> None:
         """Put every weight and buffer, the head's too, back to θ0, and zero what the mask removes."""
-        for value, start in zip(self._values, self._theta0, strict=True):
-            value.copy_(start)
+        for name, value in self._values.items():
+            value.copy_(self._theta0[name])
         _zero_removed(list(self._prunable.values()), self._kept(mask))
 
     def train(
