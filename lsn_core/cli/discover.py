@@ -19,7 +19,7 @@ DEFAULT_ATLAS = "masks/mine"
 def add_verbs(verbs: Any) -> None:
     verb = verbs.add_parser("discover", help="find the sub-network of each language and cache it in an atlas")
     verb.add_argument("--model", required=True, help="'demo', a hub name, or a folder in the hub's layout")
-    verb.add_argument("--task", default="mlm", help="mlm (default), pos")
+    verb.add_argument("--task", default="mlm", help="mlm (default), pos, ner, nli")
     verb.add_argument(
         "--languages", nargs="+", default=list(PAPER_LANGUAGES), metavar="L", help="language codes"
     )

@@ -9,12 +9,14 @@ from lsn_core.errors import LsnError
 from lsn_core.models.families import Family
 from lsn_core.tasks.base import Task
 from lsn_core.tasks.mlm import MaskedLanguageModelling
+from lsn_core.tasks.ner import NamedEntities
+from lsn_core.tasks.nli import Inference
 from lsn_core.tasks.nli_text import TextInference
 from lsn_core.tasks.pos import PartOfSpeech
 from lsn_core.tasks.spans import SpanCorruption
 
 TASKS: Mapping[str, Task] = MappingProxyType(
-    {task.name: task for task in (MaskedLanguageModelling(), PartOfSpeech())}
+    {task.name: task for task in (MaskedLanguageModelling(), NamedEntities(), PartOfSpeech(), Inference())}
 )
 
 TEXT_TASKS: Mapping[str, Task] = MappingProxyType(

@@ -64,7 +64,7 @@ def word_pieces(
 def _cut(ids: Sequence[int], words: Sequence[int | None], count: int, max_length: int) -> Pieces:
     """Leave out the last words until the rest fits; special pieces (of word None) all stay."""
     present = [word for word in words if word is not None]
-    room = max_length - (len(ids) - len(present))
+    room = max(0, max_length - (len(ids) - len(present)))
     end = present[room] if room < len(present) else count  # the first word that has a piece without room
     places = [place for place, word in enumerate(words) if word is None or word < end]
     first: dict[int, int] = {}
