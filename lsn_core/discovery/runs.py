@@ -23,9 +23,9 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask, survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
-from lsn_core.models.loading import load_model
+from lsn_core.models.loading import family_named, load_model
 from lsn_core.tasks.base import Feature
-from lsn_core.tasks.registry import task_named
+from lsn_core.tasks.registry import task_for
 
 BASE_LEVELS = Recipe(task="mlm").levels
 """The base ticket always has all nine levels, so that it serves any recipe."""
@@ -87,8 +87,8 @@ class Workshop:
         # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
-        task = task_named(setup.task)
         self.source: Source = open_source(setup.data)
+        task = task_for(setup.task, family_named(setup.model))
         loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(self.source))
         check_length(loaded, setup.max_length)
         task.check(loaded)

@@ -274,7 +274,7 @@ def _zero_removed(weights: list[Any], kept: list[torch.Tensor]) -> None:
 def check_length(loaded: LoadedModel, max_length: int) -> None:
     """Raise LsnError when the model cannot read `max_length` pieces at once."""
     readable = loaded.info["positions"]
-    if max_length > readable:
+    if readable is not None and max_length > readable:
         raise LsnError(
             f"The option --max-length is {max_length}, but {loaded.info['name']!r} reads at most {readable} "
             "pieces at once; give a smaller one."
