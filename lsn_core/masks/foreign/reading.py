@@ -86,7 +86,7 @@ def read_foreign(path: Path, kind: str, limit: int) -> tuple[Entry, ...]:
 
 
 def _run_child(path: Path, kind: str, limit: int, out: Path, folder: Path) -> dict:
-    root = str(Path(lsn_core.__file__).parents[1])
+    places = [str(Path(lsn_core.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     seconds = _SECONDS + path.stat().st_size // _BYTES_A_SECOND
     try:
         done = subprocess.run(
@@ -100,7 +100,12 @@ def _run_child(path: Path, kind: str, limit: int, out: Path, folder: Path) -> di
             text=True,
             cwd=folder,
             # Every thread of the matrix library would set aside address space, of which there is little.
-            env={**os.environ, "PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, places)),
+                "OPENBLAS_NUM_THREADS": "1",
+                "OMP_NUM_THREADS": "1",
+            },
             timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
