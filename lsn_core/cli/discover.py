@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -241,16 +242,10 @@ def _settle(arguments: argparse.Namespace) -> Preset | None:
 
 def _rehearse(setup: Setup, jobs_over: Callable[[Layout], Sequence[TicketJob]]) -> None:
     """Say what a run would do. Model, text and an atlas that is there are looked at; nothing is written."""
-    from lsn_core.data.source import open_source
-    from lsn_core.discovery.training import check_length
+    from lsn_core.discovery.runs import equipment
     from lsn_core.masks.atlas import ATLAS_FILE, Atlas
-    from lsn_core.models.loading import load_model
-    from lsn_core.tasks.registry import task_named
 
-    task = task_named(setup.task)
-    loaded = load_model(setup.model, task.auto_class, settings=task.head_settings(open_source(setup.data)))
-    check_length(loaded, setup.max_length)
-    task.check(loaded)
+    _, _, loaded = equipment(replace(setup, device="cpu"))
     jobs, there = jobs_over(loaded.layout), 0
     folder = Path(setup.atlas)
     if (folder / ATLAS_FILE).exists():

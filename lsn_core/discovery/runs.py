@@ -23,8 +23,8 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask, survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
-from lsn_core.models.loading import family_named, load_model
-from lsn_core.tasks.base import Feature
+from lsn_core.models.loading import LoadedModel, family_named, load_model
+from lsn_core.tasks.base import Feature, Task
 from lsn_core.tasks.registry import task_for
 
 BASE_LEVELS = Recipe(task="mlm").levels
@@ -65,6 +65,16 @@ class Setup:
     max_length: int = 64
 
 
+def equipment(setup: Setup) -> tuple[Source, Task, LoadedModel]:
+    """Return source, task and model, the model with the task's head; LsnError when they do not fit together."""
+    task = task_for(setup.task, family_named(setup.model))
+    source = open_source(setup.data)
+    loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(source))
+    check_length(loaded, setup.max_length)
+    task.check(loaded)
+    return source, task, loaded
+
+
 OnProgress = Callable[[TicketJob, int], None]
 """Called with the job and how many training steps of it are done; may raise to stop."""
 
@@ -87,11 +97,7 @@ class Workshop:
         # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
-        self.source: Source = open_source(setup.data)
-        task = task_for(setup.task, family_named(setup.model))
-        loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(self.source))
-        check_length(loaded, setup.max_length)
-        task.check(loaded)
+        self.source, task, loaded = equipment(setup)
         self.bench = Bench(loaded, task)
         self.jobs: Sequence[TicketJob] = jobs(loaded.layout) if callable(jobs) else jobs
         self._fingerprints: dict[str, str] = {}
