@@ -24,7 +24,10 @@ def add_verbs(verbs: Any) -> None:
         "--languages", nargs="+", default=list(PAPER_LANGUAGES), metavar="L", help="language codes"
     )
     verb.add_argument(
-        "--data", default="cldr", metavar="SOURCE", help="'cldr' (embedded, default) or a local folder"
+        "--data",
+        default="cldr",
+        metavar="SOURCE",
+        help="'cldr' (embedded, default), hub:wikipedia, hub:wikiann, hub:xnli, hub:OWNER/NAME or a local folder",
     )
     verb.add_argument(
         "--method", nargs="+", default=["imp"], metavar="METHOD", help="imp (default), oneshot, random, base"
@@ -104,7 +107,9 @@ def _discover(arguments: argparse.Namespace) -> int:
     source = open_source(arguments.data)
     # The base masks belong to the model alone: with them only, no language is looked at.
     languages = list(dict.fromkeys(arguments.languages)) if methods else []
-    for language in languages:
+    # Languages that the source does not list come first: they are refused before anything is fetched.
+    listed = set(source.languages(kind)) if languages else set()
+    for language in sorted(languages, key=listed.__contains__):
         for split in SPLITS:
             source.corpus(language, split, kind)
     if arguments.epochs is not None and languages:
