@@ -39,7 +39,11 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument(
         "--languages", nargs="+", metavar="L", help="language codes (default: the paper's eleven)"
     )
-    verb.add_argument("--data", metavar="SOURCE", help="'cldr' (embedded, default) or a local folder")
+    verb.add_argument(
+        "--data",
+        metavar="SOURCE",
+        help="'cldr' (embedded, default), hub:wikipedia, hub:wikiann, hub:xnli, hub:OWNER/NAME or a local folder",
+    )
     verb.add_argument(
         "--method", nargs="+", default=["imp"], metavar="METHOD", help="imp (default), oneshot, random, base"
     )
@@ -161,7 +165,9 @@ def _discover(arguments: argparse.Namespace) -> int:
     source = open_source(arguments.data)
     # The base masks belong to the model alone: with them only, no language is looked at.
     languages = list(dict.fromkeys(arguments.languages)) if methods else []
-    for language in languages:
+    # Languages that the source does not list come first: they are refused before anything is fetched.
+    listed = set(source.languages(kind)) if languages else set()
+    for language in sorted(languages, key=listed.__contains__):
         for split in SPLITS:
             source.corpus(language, split, kind)
     if arguments.epochs is not None and languages:

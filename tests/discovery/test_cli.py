@@ -155,7 +155,7 @@ def bad_data(tmp_path: Path) -> Path:
         (["--data", "{tmp}/binary"], "UTF-8"),
         (["--data", "{tmp}/unreadable"], "en.train.txt is a"),
         (["--data", "{tmp}/nothing"], "does not exist"),
-        (["--data", "hub:some/thing"], "not supported"),
+        (["--data", "hub:thing"], "hub:wikiann"),
         (["--rounds", "12"], "rounds"),
         (["--steps", "0"], "steps"),
         (["--steps", "many"], "--steps"),
