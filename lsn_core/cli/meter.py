@@ -1,4 +1,4 @@
-"""Progress of a discovery."""
+"""Progress of jobs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from lsn_core.cli.output import say
 
 
 class Meter:
-    """Progress on a terminal (with the time left), and a line a finished ticket anywhere."""
+    """Progress on a terminal (with the time left), and a line a finished job anywhere."""
 
-    def __init__(self, jobs: Sequence[Any]) -> None:
+    def __init__(self, jobs: Sequence[Any], what: str = "tickets") -> None:
         from tqdm import tqdm
 
+        self._what = what
         self._done: dict[Any, int] = {}
         self._made, self._cached, self._jobs = 0, 0, len(jobs)
         self._bar = tqdm(
@@ -45,10 +46,7 @@ class Meter:
         else:
             self._bar.update(advance)
         if event.kind == "step":
-            rounds = done // job.recipe.training.steps
-            self._bar.set_description_str(
-                f"{job}, {min(rounds, job.recipe.rounds)}/{job.recipe.rounds} rounds", refresh=False
-            )
+            self._bar.set_description_str(job.state(done), refresh=False)
             return
         self._made += event.kind == "made"
         self._cached += event.kind == "cached"
@@ -57,4 +55,4 @@ class Meter:
             say(f"  {self._made + self._cached}/{self._jobs} {job}")
 
     def summary(self) -> str:
-        return f"{self._made} tickets made, {self._cached} were there already."
+        return f"{self._made} {self._what} made, {self._cached} were there already."

@@ -17,6 +17,7 @@ from lsn_core.discovery.config import Recipe
 from lsn_core.discovery.pruning import kept_at
 from lsn_core.discovery.training import Bench, round_seed, scoring_seed
 from lsn_core.masks.codec import make_random_survival
+from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask, mask_from_survival
 from lsn_core.masks.ticket import Score
 from lsn_core.tasks.base import Feature
@@ -38,14 +39,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Work:
-    """What one ticket is made from: training and scoring items, and the pretrained weights' own masks."""
+    """What one ticket is made from: training and scoring items."""
 
     recipe: Recipe
     language: str
     seed: int
     train: Sequence[Feature]
     test: Sequence[Feature]
-    base: Sequence[Mask]
 
 
 OnStep = Callable[[int, int, int], None]
@@ -69,22 +69,19 @@ def one_shot_masks(bench: Bench, levels: Sequence[float]) -> tuple[Mask, ...]:
     return tuple(masks)
 
 
-def random_key(recipe: Recipe, language: str, seed: int) -> int:
+def random_key(task: str, language: str, seed: int) -> int:
     """Return the key that a random ticket's masks are drawn with."""
-    return stable_seed("random mask", recipe.task, language, seed)
+    return stable_seed("random mask", task, language, seed)
 
 
-def random_masks(work: Work) -> tuple[Mask, ...]:
-    """Return random nested masks with the base masks' density in every matrix.
+def random_masks(layout: Layout, kept: np.ndarray, key: int) -> tuple[Mask, ...]:
+    """Return random nested masks that keep `kept[k, m]` weights of matrix m at level k, int64 (L, M).
 
-    A draw over the whole model would empty other matrices than magnitude pruning does. The densities of
-    a trained ticket differ from the base masks' by a few per cent a matrix.
+    A draw over the whole model would empty other matrices than magnitude pruning does, and so would be a
+    control for more than which weights of a matrix are kept.
     """
-    key = random_key(work.recipe, work.language, work.seed)
-    counts = np.stack([mask.counts for mask in work.base])
-    layout = work.base[0].layout
-    survival = make_random_survival(layout, counts, key)
-    return tuple(mask_from_survival(survival, k, layout) for k in range(len(counts)))
+    survival = make_random_survival(layout, kept, key)
+    return tuple(mask_from_survival(survival, k, layout) for k in range(len(kept)))
 
 
 def run_rounds(
@@ -94,6 +91,7 @@ def run_rounds(
 
     Round 0 trains the dense model; round k trains the sub-network at the k-th level. `on_round` is
     called after each with the progress so far: going on from it gives the same bits as not stopping.
+    A random ticket starts with its masks and the dense score: they do not come from training.
     """
     recipe, progress = work.recipe, start
     for number in range(start.rounds_done, recipe.rounds + 1):
@@ -128,6 +126,4 @@ def _next_masks(
         return (*masks, bench.prune(mask, kept_at(bench.layout.size, recipe.levels[number])))
     if recipe.method == "oneshot" and number == 0:
         return one_shot_masks(bench, recipe.levels)
-    if recipe.method == "random" and number == 0:
-        return random_masks(work)
     return masks

@@ -21,8 +21,9 @@ def test_every_part_of_a_configuration_counts() -> None:
         config_hash(recipe, "en", 0, "m", "e"),
         config_hash(Recipe(task="mlm", method="oneshot"), "en", 0, "m", "d"),
         config_hash(Recipe(task="mlm", training=Training(steps=101)), "en", 0, "m", "d"),
+        config_hash(recipe, "en", 0, "m", "d", "matched"),
     }
-    assert len(hashes) == 7
+    assert len(hashes) == 8
 
 
 def test_an_unknown_setting_is_refused() -> None:
