@@ -11,15 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from lsn_core.discovery.config import Recipe
 from lsn_core.discovery.pruning import kept_at
 from lsn_core.discovery.training import Bench, round_seed, scoring_seed
 from lsn_core.masks.codec import make_random_survival
-from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask, mask_from_survival
 from lsn_core.masks.ticket import Score
+from lsn_core.masks.ticket_file import TicketHeader
 from lsn_core.tasks.base import Feature
 from lsn_core.tasks.batching import stable_seed
 
@@ -74,14 +72,15 @@ def random_key(task: str, language: str, seed: int) -> int:
     return stable_seed("random mask", task, language, seed)
 
 
-def random_masks(layout: Layout, kept: np.ndarray, key: int) -> tuple[Mask, ...]:
-    """Return random nested masks that keep `kept[k, m]` weights of matrix m at level k, int64 (L, M).
+def random_masks(twin: TicketHeader) -> tuple[Mask, ...]:
+    """Return random nested masks that keep as many weights of every matrix at every level as a ticket does.
 
     A draw over the whole model would empty other matrices than magnitude pruning does, and so would be a
     control for more than which weights of a matrix are kept.
     """
-    survival = make_random_survival(layout, kept, key)
-    return tuple(mask_from_survival(survival, k, layout) for k in range(len(kept)))
+    key = random_key(twin.key.task, twin.key.language, twin.key.seed)
+    survival = make_random_survival(twin.layout, twin.kept, key)
+    return tuple(mask_from_survival(survival, k, twin.layout) for k in range(len(twin.levels)))
 
 
 def run_rounds(

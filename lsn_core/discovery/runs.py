@@ -218,9 +218,7 @@ class Workshop:
         if job.recipe.method != "random":
             return Progress()
         twin = self.atlas.header(_twin(job).key)
-        key = random_key(job.recipe.task, job.language, job.seed)
-        masks = random_masks(self.bench.layout, twin.kept, key)
-        return Progress(1, masks, tuple(score for score in twin.scores if score.sparsity == 0.0))
+        return Progress(1, random_masks(twin), tuple(score for score in twin.scores if score.sparsity == 0.0))
 
     def _matched(self, job: TicketJob) -> dict:
         if job.recipe.method != "random":

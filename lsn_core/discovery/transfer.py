@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lsn_core.discovery.config import Recipe, Training
-from lsn_core.discovery.lottery import random_key, random_masks
+from lsn_core.discovery.lottery import random_masks
 from lsn_core.discovery.runs import Setup, Workshop, recipe_of
 from lsn_core.discovery.training import round_seed, scoring_seed
 from lsn_core.errors import LsnError
@@ -296,8 +296,7 @@ class TransferWorkshop:
         if job.control == "random":
             twin = self.atlas.header(job.anchor)
             level = level_index(twin.levels, job.sparsity, f"Ticket {twin.key.stem}")
-            key = random_key(twin.key.task, twin.key.language, job.seed)
-            return random_masks(self.bench.layout, twin.kept, key)[level]
+            return random_masks(twin)[level]
         return self.atlas.ticket(job.anchor).mask(job.sparsity)
 
     def _known_scores(self, job: TransferJob, target: str) -> tuple[Score, ...]:

@@ -60,6 +60,20 @@ network learned from in a zero-shot transfer; it is empty for a control of a mas
 empty for a sub-network, otherwise ``dense``, ``random`` or ``base``. ``target`` is the language scored."""
 
 
+RETRIEVAL = CellTable(
+    "retrieval",
+    {
+        **{"method": "str", "task": "str", "seed": "int64", "sparsity": "float64", "layer": "int64"},
+        **{"source": "str", "target": "str", "accuracy": "float64", "count": "int64"},
+    },
+    ("method", "task", "seed", "sparsity", "layer", "source", "target"),
+    (),
+)
+"""How often a sentence's translation is its nearest neighbour. Each language is encoded with its own mask;
+``method`` is ``dense`` (sparsity 0), ``imp``, ``base`` or ``random``, and ``layer`` 0 is the embeddings. The
+rows of ``dense`` and ``base`` are of no task (empty) and seed 0."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One measurement.

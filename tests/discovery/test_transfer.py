@@ -11,7 +11,7 @@ import pytest
 
 from lsn_core.cli import main
 from lsn_core.discovery.config import Recipe, Training
-from lsn_core.discovery.lottery import random_key, random_masks
+from lsn_core.discovery.lottery import random_masks
 from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 from lsn_core.discovery.training import load_features, round_seed, scoring_seed
 from lsn_core.discovery.transfer import TransferJob, TransferSetup, TransferWorkshop, plan_transfer
@@ -77,15 +77,14 @@ class _ByHand:
         self.bench, self.atlas = self.workshop.bench, self.workshop.atlas
 
     def mask(self, source: str, control: str, learns: str) -> Mask:
-        twin = self.atlas.ticket(TicketKey("mlm", source or learns, "imp", 0))
+        twin = self.atlas.header(TicketKey("mlm", source or learns, "imp", 0))
         if control == "dense":
             return Mask.full(self.bench.layout)
         if control == "base":
             return self.atlas.base().mask(LEVEL)
         if control == "random":
-            key = random_key("mlm", source or learns, 0)
-            return random_masks(self.bench.layout, twin.kept, key)[2]
-        return twin.mask(LEVEL)
+            return random_masks(twin)[2]
+        return self.atlas.ticket(twin.key).mask(LEVEL)
 
     def score(self, source: str, control: str, learns: str, target: str) -> dict[str, float]:
         mask = self.mask(source, control, learns)
