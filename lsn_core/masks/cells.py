@@ -30,8 +30,9 @@ MAX_CELL_BYTES = 2**24
 class CellTable:
     """A table of cells.
 
-    ``dtypes``: column to dtype, in order. ``place``: the columns that tell its rows apart. ``group``: those
-    whose rows, where all of them are equal, are compared with each other and so share their settings.
+    ``dtypes``: column to dtype, in order. ``place``: the columns that the rows are ordered by; rows that are
+    equal in them are of one cell, and stay as they are in it. ``group``: the columns whose rows, where all of
+    them are equal, are compared with each other and so share their settings.
     """
 
     name: str
@@ -52,12 +53,13 @@ TRANSFER = CellTable(
         **{"seed": "int64", "sparsity": "float64", "metric": "str"},
         **{"value": "float64", "count": "int64", "split": "str"},
     },
-    ("kind", "task", "source_task", "source", "control", "target", "seed", "sparsity", "metric"),
+    ("kind", "task", "source_task", "source", "control", "target", "seed", "sparsity"),
     ("kind", "task"),
 )
 """How sub-networks serve other languages and tasks. ``source`` is the language whose mask it is, and that the
 network learned from in a zero-shot transfer; it is empty for a control of a mask transfer. ``control`` is
-empty for a sub-network, otherwise ``dense``, ``random`` or ``base``. ``target`` is the language scored."""
+empty for a sub-network, otherwise ``dense``, ``random`` or ``base``. ``target`` is the language scored. Of the
+metrics of one cell, the task's own score comes first."""
 
 
 RETRIEVAL = CellTable(

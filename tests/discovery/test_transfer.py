@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.cells import TRANSFER, gather, read_rows, rebuild
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import TicketKey
+from lsn_core.tasks import registry
+from lsn_core.tasks.mlm import MaskedLanguageModelling
 
 TRAINING = Training(steps=3, batch_size=8, learning_rate=1e-2, train_lines=64, score_lines=40)
 LANGUAGES = ("en", "fr", "sw")
@@ -88,14 +91,16 @@ class _ByHand:
 
     def score(self, source: str, control: str, learns: str, target: str) -> dict[str, float]:
         mask = self.mask(source, control, learns)
+        return self.score_of(mask, 0 if control == "dense" else 3, learns, target)
 
+    def score_of(self, mask: Mask, number: int, learns: str, target: str) -> dict[str, float]:
         def features(language: str, split: str):
             return load_features(
                 self.bench.task, self.workshop.source, language, split, self.bench.loaded, TRAINING
             )
 
         self.bench.rewind(mask)
-        seed = round_seed("mlm", learns, 0, 0 if control == "dense" else 3)
+        seed = round_seed("mlm", learns, 0, number)
         self.bench.train(features(learns, "train"), mask, TRAINING, seed, _ignore)
         return self.bench.score(features(target, "test"), TRAINING, scoring_seed("mlm", target))[0]
 
@@ -126,8 +131,9 @@ def test_the_table_has_the_agreed_columns_and_stamps(folder: Path, tiny_folder: 
         s: h for s, h in atlas.stamps().items() if s in ("base", "mlm-en-imp-s0", "mlm-fr-imp-s0")
     }
     assert set(frame["sparsity"]) == {LEVEL}
+    assert frame["metric"].iloc[0] == "masked top-1", "the task's own score comes first"
     assert (frame["count"] > 0).all()
-    assert not frame.duplicated(list(TRANSFER.place)).any()
+    assert not frame.duplicated([*TRANSFER.place, "metric"]).any()
 
 
 def test_the_diagonal_is_the_tickets_own_score_and_costs_no_training(folder: Path, tiny_folder: Path) -> None:
@@ -169,6 +175,40 @@ def test_zero_shot_trains_each_network_once_and_scores_it_everywhere(folder: Pat
     assert len(found) == 3 * 4 * 3 * 2
 
 
+class _Another(MaskedLanguageModelling):
+    """A second task: other seeds, and so other tickets."""
+
+    name = "other"
+
+
+def test_between_tasks_a_mask_learns_another_task_in_its_own_language(
+    folder: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "TASKS", {**registry.TASKS, "other": _Another()})
+    atlas = Atlas.open(folder)
+    with pytest.raises(LsnError, match="no imp tickets of task 'other'"):
+        plan_transfer(atlas, "task", "mlm", LEVEL, {}, source_task="other")
+    workshop = Workshop(Setup(str(folder), str(tiny_folder), "other"), ())
+    for language in ("en", "fr"):
+        job = _ticket_job("imp", language)
+        workshop.make(replace(job, recipe=replace(job.recipe, task="other")), _ignore)
+    frame = _run(folder, tiny_folder, "task", source_task="other")
+    assert set(frame["target"]) == {"en", "fr"}
+    assert (frame["source_task"] == "other").all()
+    found = frame.set_index(["source", "control", "target", "metric"])["value"].to_dict()
+    twin = workshop.atlas.header(TicketKey("other", "fr", "imp", 0))
+    masks = {
+        "": workshop.atlas.ticket(twin.key).mask(LEVEL),
+        "random": random_masks(twin)[2],
+        "base": workshop.base().mask(LEVEL),
+        "dense": Mask.full(workshop.bench.layout),
+    }
+    hand = _ByHand(folder, tiny_folder)
+    for control, mask in masks.items():
+        for metric, value in hand.score_of(mask, 0 if control == "dense" else 3, "fr", "fr").items():
+            assert found["" if control else "fr", control, "fr", metric] == value
+
+
 class _Halt(Exception):
     pass
 
@@ -205,9 +245,7 @@ def test_what_is_there_is_not_measured_again_even_without_its_cells(folder: Path
     pd.testing.assert_frame_equal(_run(folder, tiny_folder, on_progress=fail, languages=("en", "fr")), before)
     after = _run(folder, tiny_folder)
     assert len(after) > len(before)
-    pd.testing.assert_frame_equal(
-        after.merge(before).sort_values(list(TRANSFER.place), ignore_index=True), before
-    )
+    pd.testing.assert_frame_equal(after[after["cell"].isin(before["cell"])].reset_index(drop=True), before)
 
 
 def test_a_changed_ticket_makes_its_cells_stale_and_no_others(folder: Path, tiny_folder: Path) -> None:
