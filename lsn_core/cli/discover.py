@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsn_core.cli.meter import Meter
-from lsn_core.cli.options import usable_cores, usable_device
+from lsn_core.cli.options import (
+    add_machine,
+    add_training,
+    check_machine,
+    check_seeds,
+    given_training,
+    processes_for,
+    usable_device,
+)
 from lsn_core.cli.output import say
 from lsn_core.discovery.config import SCOPES
 from lsn_core.discovery.criteria import CRITERIA
@@ -45,7 +53,11 @@ def add_verbs(verbs: Any) -> None:
         help="'cldr' (embedded, default), hub:wikipedia, hub:wikiann, hub:xnli, hub:OWNER/NAME or a local folder",
     )
     verb.add_argument(
-        "--method", nargs="+", default=["imp"], metavar="METHOD", help="imp (default), oneshot, random, base"
+        "--method",
+        nargs="+",
+        default=["imp"],
+        metavar="METHOD",
+        help="imp (default), oneshot, random (with the imp it is matched to), base",
     )
     verb.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
     verb.add_argument(
@@ -83,32 +95,19 @@ def add_verbs(verbs: Any) -> None:
         "--dry-run", action="store_true", help="say what it would cost, and write no ticket and no atlas"
     )
     training = verb.add_argument_group("training")
-    training.add_argument("--batch-size", type=int, metavar="N", help="sentences a step (default 16)")
-    training.add_argument("--learning-rate", type=float, metavar="X", help="at the first step (default 2e-4)")
-    training.add_argument(
-        "--max-length", type=int, metavar="N", help="word pieces a sentence at most (default 64)"
+    add_training(
+        training,
+        {
+            "batch_size": 16,
+            "learning_rate": "2e-4",
+            "max_length": 64,
+            "train_lines": 4096,
+            "score_lines": 300,
+            "precision": "bf16",
+            "accumulate": 1,
+        },
     )
-    training.add_argument(
-        "--train-lines", type=int, metavar="N", help="training sentences used at most (default 4096)"
-    )
-    training.add_argument(
-        "--score-lines", type=int, metavar="N", help="test sentences scored at most (default 300)"
-    )
-    training.add_argument(
-        "--precision", choices=("bf16", "fp32"), help="arithmetic of the matrix products (default bf16)"
-    )
-    training.add_argument(
-        "--accumulate",
-        type=int,
-        metavar="N",
-        help="parts that a batch goes through the model in, to save memory (default 1)",
-    )
-    training.add_argument(
-        "--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU where there is one)"
-    )
-    training.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="threads a process on the CPU (default 1)"
-    )
+    add_machine(training)
     verb.set_defaults(run=_discover)
 
 
@@ -116,30 +115,9 @@ def _discover(arguments: argparse.Namespace) -> int:
     from lsn_core.discovery.config import Recipe, Training
 
     preset = _settle(arguments)
-    settings = {
-        name: getattr(arguments, name)
-        for name in (
-            "steps",
-            "batch_size",
-            "learning_rate",
-            "max_length",
-            "train_lines",
-            "score_lines",
-            "precision",
-            "accumulate",
-        )
-        if getattr(arguments, name) is not None
-    }
-    for name, allowed in (("threads", 1), ("jobs", 1)):
-        if getattr(arguments, name) is not None and getattr(arguments, name) < allowed:
-            raise LsnError(
-                f"The option --{name} is {getattr(arguments, name)}; it must be at least {allowed}."
-            )
-    for seed in arguments.seeds:
-        if not 0 <= seed < 2**31:
-            raise LsnError(
-                f"The option --seeds holds {seed}; a seed is a whole number from 0 to {2**31 - 1}."
-            )
+    settings = given_training(arguments)
+    check_machine(arguments)
+    check_seeds(arguments.seeds)
 
     def recipe(method: str, data: str, scope: str) -> Recipe:
         return Recipe(
@@ -161,7 +139,7 @@ def _discover(arguments: argparse.Namespace) -> int:
     from lsn_core.tasks.registry import task_named
 
     kind = task_named(arguments.task).kind
-    methods = [method for method in dict.fromkeys(arguments.method) if method != "base"]
+    methods = _methods(arguments.method)
     source = open_source(arguments.data)
     # The base masks belong to the model alone: with them only, no language is looked at.
     languages = list(dict.fromkeys(arguments.languages)) if methods else []
@@ -208,8 +186,7 @@ def _discover(arguments: argparse.Namespace) -> int:
 
     workshop = Workshop(setup, jobs_over)
     jobs = workshop.jobs
-    cores = max(1, usable_cores() // arguments.threads)
-    processes = min(arguments.jobs or (cores if device == "cpu" else 1), max(1, len(jobs)))
+    processes = processes_for(arguments, device, len(jobs))
     there = [job for job in jobs if workshop.atlas.has(job.key)]
     _say_plan(workshop.bench.loaded, arguments.task, workshop.atlas.path, jobs, len(there))
     try:
@@ -286,6 +263,14 @@ def _plan(jobs: Sequence[TicketJob], there: int) -> str:
         f"{recipe.rounds} levels a ticket), each of {steps:,} steps of {batch} items: {rounds * steps:,} steps in "
         f"all; pruned by {recipe.criterion}, scope {recipe.scope}."
     )
+
+
+def _methods(asked: Sequence[str]) -> list[str]:
+    """The methods that need training, `random` last: it is matched to `imp`, which it brings with it."""
+    methods = [method for method in dict.fromkeys(asked) if method not in ("base", "random")]
+    if "random" not in asked:
+        return methods
+    return [*methods, *(() if "imp" in methods else ("imp",)), "random"]
 
 
 def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str], kind: str) -> int:

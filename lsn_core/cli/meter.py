@@ -1,4 +1,4 @@
-"""Progress of a discovery."""
+"""Progress of jobs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,23 @@ def duration(seconds: float) -> str:
 
 
 class Meter:
-    """Progress on a terminal (with the time left), and a line a finished ticket anywhere.
+    """Progress on a terminal (with the time left), and a line a finished job anywhere.
 
-    `there` are the jobs that need no work. Given how many steps a round has, and how many processes work,
+    `what` names the jobs, of which `there` need no work. Given how many steps a round has, and how many processes work,
     a line after the first round says how long all will take.
     """
 
     def __init__(
-        self, jobs: Sequence[Any], there: Collection[Any] = (), round_steps: int = 0, processes: int = 1
+        self,
+        jobs: Sequence[Any],
+        there: Collection[Any] = (),
+        round_steps: int = 0,
+        processes: int = 1,
+        what: str = "tickets",
     ) -> None:
         from tqdm import tqdm
 
+        self._what = what
         self._there = frozenset(there)
         self._round_steps, self._processes = round_steps, processes
         self._started: dict[Any, tuple[int, float]] = {}
@@ -69,10 +75,7 @@ class Meter:
             self._bar.update(advance)
         if event.kind == "step":
             self._tell_time(job, done)
-            rounds = done // job.recipe.training.steps
-            self._bar.set_description_str(
-                f"{job}, {min(rounds, job.recipe.rounds)}/{job.recipe.rounds} rounds", refresh=False
-            )
+            self._bar.set_description_str(job.state(done), refresh=False)
             return
         self._made += event.kind == "made"
         self._cached += event.kind == "cached"
@@ -95,4 +98,4 @@ class Meter:
         say(f"first round took {duration(now - since)}; about {duration(whole)} for all {rounds:,} rounds")
 
     def summary(self) -> str:
-        return f"{self._made} tickets made, {self._cached} were there already."
+        return f"{self._made} {self._what} made, {self._cached} were there already."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lsn_core.cli.output import say
 from lsn_core.errors import LsnError
@@ -35,6 +37,116 @@ def open_atlas(folder: str) -> Atlas:
     for problem in atlas.problems():
         say(f"left out: {problem.message}")
     return atlas
+
+
+_TRAINING = (
+    "steps",
+    "batch_size",
+    "learning_rate",
+    "max_length",
+    "train_lines",
+    "score_lines",
+    "precision",
+    "accumulate",
+)
+
+
+def add_training(training: Any, defaults: Mapping[str, object] | None = None) -> None:
+    """Add the options on how a network is trained, all but `--steps`, and say what they default to."""
+
+    def default(name: str) -> str:
+        return f"(default {defaults[name]})" if defaults else ""
+
+    training.add_argument("--batch-size", type=int, metavar="N", help=f"items a step {default('batch_size')}")
+    training.add_argument(
+        "--learning-rate", type=float, metavar="X", help=f"at the first step {default('learning_rate')}"
+    )
+    training.add_argument(
+        "--max-length", type=int, metavar="N", help=f"word pieces an item at most {default('max_length')}"
+    )
+    training.add_argument(
+        "--train-lines", type=int, metavar="N", help=f"training items used at most {default('train_lines')}"
+    )
+    training.add_argument(
+        "--score-lines", type=int, metavar="N", help=f"test items scored at most {default('score_lines')}"
+    )
+    training.add_argument(
+        "--precision",
+        choices=("bf16", "fp32"),
+        help=f"arithmetic of the matrix products {default('precision')}",
+    )
+    training.add_argument(
+        "--accumulate",
+        type=int,
+        metavar="N",
+        help=f"parts that a batch goes through the model in, to save memory {default('accumulate')}",
+    )
+
+
+def add_machine(training: Any) -> None:
+    """Add the options on where to compute."""
+    training.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 … (default: a GPU where there is one)"
+    )
+    training.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="threads a process on the CPU (default 1)"
+    )
+
+
+def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the training settings that were asked for."""
+    return {name: getattr(arguments, name) for name in _TRAINING if getattr(arguments, name) is not None}
+
+
+def check_machine(arguments: argparse.Namespace) -> None:
+    """Raise LsnError unless the numbers of threads and processes are sensible."""
+    for name in ("threads", "jobs"):
+        value = getattr(arguments, name, None)
+        if value is not None and value < 1:
+            raise LsnError(f"The option --{name} is {value}; it must be at least 1.")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        if not 0 <= seed < 2**31:
+            raise LsnError(
+                f"The option --seeds holds {seed}; a seed is a whole number from 0 to {2**31 - 1}."
+            )
+
+
+def processes_for(arguments: argparse.Namespace, device: str, jobs: int) -> int:
+    """Return how many processes to work with: one a core, or one with a GPU, unless asked otherwise."""
+    cores = max(1, usable_cores() // arguments.threads)
+    return min(arguments.jobs or (cores if device == "cpu" else 1), max(1, jobs))
+
+
+def model_of(atlas: Atlas, given: str | None) -> str:
+    """Return the model to load for an atlas; LsnError when it has to be given.
+
+    An atlas knows the name of its model, but of a folder not where it lies.
+    """
+    if given is not None:
+        return given
+    name = str(atlas.model["name"])
+    if name == "demo" or atlas.model.get("revision") not in (None, "local"):
+        return name
+    raise LsnError(f"The atlas {atlas.name!r} is of a model in a folder, {name!r}; give it with --model.")
+
+
+def source_of(atlas: Atlas, given: str | None, task: str) -> str:
+    """Return the text that an atlas's tickets of a task were made from; LsnError when it has to be given."""
+    if given is not None:
+        return given
+    texts = (header.provenance.get("data") for header in atlas.headers() if header.key.task == task)
+    names = sorted({str(text["name"]) for text in texts if text and "name" in text})
+    if not names:
+        return "cldr"
+    if len(names) > 1 or names[0].startswith("folder:"):
+        raise LsnError(
+            f"The tickets of task {task!r} in atlas {atlas.name!r} were made from {' and '.join(names)}; give "
+            "that with --data."
+        )
+    return names[0]
 
 
 def usable_cores() -> int:

@@ -98,9 +98,17 @@ class Recipe:
 
 
 def config_hash(
-    recipe: Recipe, language: str, seed: int, model_fingerprint: str, data_fingerprint: str
+    recipe: Recipe,
+    language: str,
+    seed: int,
+    model_fingerprint: str,
+    data_fingerprint: str,
+    matched: str = "",
 ) -> str:
-    """Return the hash (16 hex digits) of everything that a ticket's bits depend on."""
+    """Return the hash (16 hex digits) of everything that a ticket's bits depend on.
+
+    `matched` is the content hash of the ticket whose densities a random ticket has.
+    """
     content = {
         "recipe": recipe.to_dict(),
         "language": language,
@@ -108,6 +116,8 @@ def config_hash(
         "model": model_fingerprint,
         "data": data_fingerprint,
     }
+    if matched:
+        content["matched"] = matched
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 
 from lsn_core.discovery.config import Recipe
@@ -20,6 +19,7 @@ from lsn_core.discovery.training import Bench, Calibration, calibration_seed, ro
 from lsn_core.masks.codec import make_random_survival
 from lsn_core.masks.mask import Mask, mask_from_survival
 from lsn_core.masks.ticket import Score
+from lsn_core.masks.ticket_file import TicketHeader
 from lsn_core.tasks.base import Feature
 from lsn_core.tasks.batching import stable_seed
 
@@ -39,17 +39,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Work:
-    """What one ticket is made from: training and scoring items, and the masks of the pretrained weights alone.
-
-    `base` is pruned in the recipe's scope, so that a random ticket is as dense in each part as the others.
-    """
+    """What one ticket is made from: training and scoring items."""
 
     recipe: Recipe
     language: str
     seed: int
     train: Sequence[Feature]
     test: Sequence[Feature]
-    base: Sequence[Mask]
 
 
 OnStep = Callable[[int, int, int], None]
@@ -75,22 +71,20 @@ def one_shot_masks(
     return tuple(masks)
 
 
-def random_key(recipe: Recipe, language: str, seed: int) -> int:
+def random_key(task: str, language: str, seed: int) -> int:
     """Return the key that a random ticket's masks are drawn with."""
-    return stable_seed("random mask", recipe.task, language, seed)
+    return stable_seed("random mask", task, language, seed)
 
 
-def random_masks(work: Work) -> tuple[Mask, ...]:
-    """Return random nested masks with the base masks' density in every matrix.
+def random_masks(twin: TicketHeader) -> tuple[Mask, ...]:
+    """Return random nested masks that keep as many weights of every matrix at every level as a ticket does.
 
-    A draw over the whole model would empty other matrices than magnitude pruning does. The densities of
-    a trained ticket differ from the base masks' by a few per cent a matrix.
+    A draw over the whole model would empty other matrices than magnitude pruning does, and so would be a
+    control for more than which weights of a matrix are kept.
     """
-    key = random_key(work.recipe, work.language, work.seed)
-    counts = np.stack([mask.counts for mask in work.base])
-    layout = work.base[0].layout
-    survival = make_random_survival(layout, counts, key)
-    return tuple(mask_from_survival(survival, k, layout) for k in range(len(counts)))
+    key = random_key(twin.key.task, twin.key.language, twin.key.seed)
+    survival = make_random_survival(twin.layout, twin.kept, key)
+    return tuple(mask_from_survival(survival, k, twin.layout) for k in range(len(twin.levels)))
 
 
 def run_rounds(
@@ -100,6 +94,7 @@ def run_rounds(
 
     Round 0 trains the dense model; round k trains the sub-network at the k-th level. `on_round` is
     called after each with the progress so far: going on from it gives the same bits as not stopping.
+    A random ticket starts with its masks and the dense score: they do not come from training.
     """
     recipe, progress = work.recipe, start
     for number in range(start.rounds_done, recipe.rounds + 1):
@@ -135,8 +130,6 @@ def _next_masks(
         return (*masks, bench.prune(mask, keep, _importance(bench, work), recipe.scope))
     if recipe.method == "oneshot" and number == 0:
         return one_shot_masks(bench, recipe.levels, _importance(bench, work), recipe.scope)
-    if recipe.method == "random" and number == 0:
-        return random_masks(work)
     return masks
 
 

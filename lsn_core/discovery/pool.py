@@ -1,4 +1,4 @@
-"""Working through tickets with one process or several on this machine."""
+"""Working through jobs with one process or several on this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import queue
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 from lsn_core.errors import LsnError
 
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
@@ -20,12 +19,40 @@ _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": 
 with memory kept in the process, a step of a 21 M encoder takes a fifth less time."""
 
 
+class Job(Protocol):
+    """The unit of work: hashable, and plain enough to be sent to another process. `str` names it."""
+
+    @property
+    def steps(self) -> int:
+        """Training steps of the whole job."""
+
+    def state(self, done: int) -> str:
+        """Say how far the job is after so many steps."""
+
+
+class Maker(Protocol):
+    """Does jobs, one after the other."""
+
+    def make(self, job: Any, on_progress: Callable[[Any, int], None]) -> bool:
+        """Do a job unless it was done; return whether anything was computed.
+
+        `on_progress` is called with the job in work and how many steps of it are done; it may raise to stop.
+        """
+
+
+class Opener(Protocol):
+    """What a process needs to set up its maker; plain values, so that it can be sent to another."""
+
+    def open(self) -> Maker:
+        """Return a maker of its own."""
+
+
 @dataclass(frozen=True)
 class Event:
     """News of one job: `kind` is 'step' (value: steps done), 'made', 'cached' or 'error' (value: message)."""
 
     kind: str
-    job: TicketJob | None
+    job: Any
     value: Any = None
 
 
@@ -34,20 +61,20 @@ class Stopped(Exception):
 
 
 def run_jobs(
-    workshop: Workshop,
-    setup: Setup,
-    jobs: Sequence[TicketJob],
+    maker: Maker,
+    setup: Opener,
+    jobs: Sequence[Job],
     processes: int,
     on_event: Callable[[Event], None],
 ) -> None:
-    """Make every ticket of `jobs` that is not there yet, reporting each step.
+    """Do every one of `jobs` that is not done yet, reporting each step.
 
-    Raises LsnError with the first error of any process, and KeyboardInterrupt when stopped; tickets
-    that were finished by then are kept, and the same call goes on from there.
+    Raises LsnError with the first error of any process, and KeyboardInterrupt when stopped; what
+    was finished by then is kept, and the same call goes on from there.
     """
     if processes == 1 or len(jobs) == 1:
         for job in jobs:
-            _make(workshop, job, on_event)
+            _make(maker, job, on_event)
         return
     context = mp.get_context("spawn")
     waiting: Any = context.Queue()
@@ -102,16 +129,16 @@ def _relay(news: Any, workers: Sequence[Any], expected: int, on_event: Callable[
         on_event(event)
 
 
-def _work(setup: Setup, waiting: Any, news: Any, stop: Any, parent: int) -> None:
+def _work(setup: Opener, waiting: Any, news: Any, stop: Any, parent: int) -> None:
     def on_event(event: Event) -> None:
         if stop.is_set() or os.getppid() != parent:
             raise Stopped
         news.put(event)
 
     try:
-        workshop = Workshop(setup, ())
+        maker = setup.open()
         while (job := waiting.get()) is not None:
-            _make(workshop, job, on_event)
+            _make(maker, job, on_event)
     except Stopped:
         news.cancel_join_thread()
     except LsnError as error:
@@ -126,6 +153,6 @@ def told(error: BaseException) -> str:
     return f"The machine refused: {what}; mend that and run the same command again: it goes on where it was."
 
 
-def _make(workshop: Workshop, job: TicketJob, on_event: Callable[[Event], None]) -> None:
-    made = workshop.make(job, lambda job, done: on_event(Event("step", job, done)))
+def _make(maker: Maker, job: Job, on_event: Callable[[Event], None]) -> None:
+    made = maker.make(job, lambda job, done: on_event(Event("step", job, done)))
     on_event(Event("made" if made else "cached", job))

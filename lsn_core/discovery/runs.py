@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,8 +21,9 @@ from lsn_core.discovery.training import Bench, check_length, load_features
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.layout import Layout
-from lsn_core.masks.mask import Mask, survival_from_masks
+from lsn_core.masks.mask import survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
+from lsn_core.masks.ticket_file import TicketHeader
 from lsn_core.models.loading import LoadedModel, family_named, load_model
 from lsn_core.tasks.base import Feature, Task
 from lsn_core.tasks.registry import task_for
@@ -48,6 +49,11 @@ class TicketJob:
         """Training steps of the whole ticket: the dense round and one a level."""
         return (self.recipe.rounds + 1) * self.recipe.training.steps
 
+    def state(self, done: int) -> str:
+        """How far the ticket is after so many steps."""
+        rounds = min(done // self.recipe.training.steps, self.recipe.rounds)
+        return f"{self}, {rounds}/{self.recipe.rounds} rounds"
+
     def __str__(self) -> str:
         return f"{self.recipe.task} {self.language} {self.recipe.method} seed {self.seed}"
 
@@ -63,6 +69,10 @@ class Setup:
     device: str = "cpu"
     threads: int = 1
     max_length: int = 64
+
+    def open(self) -> Workshop:
+        """Return a workshop set up so."""
+        return Workshop(self, ())
 
 
 def equipment(setup: Setup) -> tuple[Source, Task, LoadedModel]:
@@ -104,7 +114,7 @@ class Workshop:
         self._features: dict[tuple[str, str, Training], Sequence[Feature]] = {}
         for job in self.jobs:
             for split in ("train", "test"):
-                self._load_features(job, split)
+                self.features(job.language, split, job.recipe.training)
         self.atlas = Atlas.open_or_create(setup.atlas, loaded.info, loaded.layout)
         for job in self.jobs:
             self.check(job)
@@ -124,7 +134,9 @@ class Workshop:
                 survival=survival_from_masks(masks),
                 scores=(),
                 provenance=self._provenance({"criterion": "magnitude", "scope": scope}, {}, 0.0),
-                config_hash=self._config_hash(Recipe(task="", method="base", scope=scope), "", 0),
+                config_hash=config_hash(
+                    Recipe(task="", method="base", scope=scope), "", 0, self.bench.loaded.identity, ""
+                ),
             )
             self.atlas.save(ticket)
             return ticket
@@ -132,17 +144,34 @@ class Workshop:
     def check(self, job: TicketJob) -> None:
         """Raise LsnError when the atlas holds tickets made otherwise, with which `job` cannot be compared."""
         self.atlas.check_recipe(job.key, job.recipe.to_dict())
+        if job.recipe.method == "random" and not self.atlas.has(_twin(job).key):
+            return  # what it is to match comes first, and then it is looked at again
         if self.atlas.has(job.key) and self.atlas.header(job.key).config_hash != self._job_hash(job):
+            otherwise = "matched to another ticket, or " if job.recipe.method == "random" else ""
             raise LsnError(
-                f"The atlas {self.atlas.name!r} holds another {job}, made from another text or model head; use another --atlas."
+                f"The atlas {self.atlas.name!r} holds another {job}, {otherwise}made from another text or model "
+                "head; use another --atlas."
             )
+
+    def is_ours(self, header: TicketHeader) -> bool:
+        """Whether this model and text, with the recipe that the ticket names, give that ticket."""
+        recipe = recipe_of(header)
+        if recipe is None:
+            return False
+        job = TicketJob(recipe, header.key.language, header.key.seed)
+        if recipe.method == "random" and not self.atlas.has(_twin(job).key):
+            return False
+        return header.config_hash == self._job_hash(job)
 
     def make(self, job: TicketJob, on_progress: OnProgress) -> bool:
         """Make the ticket of `job` unless it is there; return whether anything was computed.
 
-        Another process that asks for the same ticket waits here, and then uses it. Raises LsnError when
-        the atlas holds tickets that were made otherwise.
+        A random ticket needs the `imp` ticket that it is matched to, which is made first where it is
+        missing. Another process that asks for the same ticket waits here, and then uses it. Raises
+        LsnError when the atlas holds tickets that were made otherwise.
         """
+        if job.recipe.method == "random":
+            self.make(_twin(job), on_progress)
         with self.atlas.lock(job.key.stem):
             self.check(job)
             if self.atlas.has(job.key):
@@ -152,22 +181,17 @@ class Workshop:
 
     def _compute(self, job: TicketJob, on_progress: OnProgress) -> None:
         recipe, digest = job.recipe, self._job_hash(job)
-        base = self.base()
-        if recipe.scope == default_scope(self.bench.layout):
-            in_scope: Sequence[Mask] = [base.mask(level) for level in recipe.levels]
-        else:
-            in_scope = base_masks(self.bench, recipe.levels, recipe.scope)
+        self.base()  # tickets are stored as differences from it
         work = Work(
             recipe,
             job.language,
             job.seed,
-            self._load_features(job, "train"),
-            self._load_features(job, "test"),
-            in_scope,
+            self.features(job.language, "train", recipe.training),
+            self.features(job.language, "test", recipe.training),
         )
         # Rounds done on another device or number of threads may differ in the last bit.
         folder, run = self.atlas.runs_dir(job.key.stem), f"{digest}-{self._environment}"
-        start = load_progress(folder, run, self.bench.layout) or self._first_progress(job, work)
+        start = load_progress(folder, run, self.bench.layout) or self._first_progress(job)
         progress = run_rounds(
             self.bench,
             work,
@@ -175,54 +199,55 @@ class Workshop:
             lambda number, done, total: on_progress(job, number * total + done),
             lambda reached: save_progress(folder, run, reached),
         )
-        data = {"name": self.source.name, "fingerprint": self._data_fingerprint(job.language)}
+        data = {"name": self.source.name, "fingerprint": self.data_fingerprint(job.language)}
         ticket = Ticket(
             key=job.key,
             layout=self.bench.layout,
             levels=recipe.levels,
             survival=survival_from_masks(progress.masks),
             scores=progress.scores,
-            provenance=self._provenance(recipe.to_dict(), data, progress.seconds),
+            provenance=self._provenance(recipe.to_dict(), data, progress.seconds) | self._matched(job),
             config_hash=digest,
-            philox_key=random_key(recipe, job.language, job.seed) if recipe.method == "random" else None,
+            philox_key=random_key(recipe.task, job.language, job.seed) if recipe.method == "random" else None,
         )
         self.atlas.save(ticket)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _load_features(self, job: TicketJob, split: str) -> Sequence[Feature]:
-        settings = job.recipe.training
-        key = (job.language, split, settings)
+    def features(self, language: str, split: str, settings: Training) -> Sequence[Feature]:
+        """Return one split of a language, encoded for the task; LsnError when the text is missing or bad."""
+        key = (language, split, settings)
         if key not in self._features:
             self._features[key] = load_features(
-                self.bench.task, self.source, job.language, split, self.bench.loaded, settings
+                self.bench.task, self.source, language, split, self.bench.loaded, settings
             )
         return self._features[key]
 
-    def _first_progress(self, job: TicketJob, work: Work) -> Progress:
-        """Where a new ticket begins; a random one takes its dense score from the `imp` ticket beside it.
+    def _first_progress(self, job: TicketJob) -> Progress:
+        """Where a new ticket begins; a random one has its masks, and its twin's dense score.
 
         Round 0 of both trains the same model on the same batches, so the score is the same number.
         """
         if job.recipe.method != "random":
             return Progress()
-        masks = random_masks(work)
-        sibling = TicketKey(job.recipe.task, job.language, "imp", job.seed)
-        if self.atlas.has(sibling):
-            header = self.atlas.header(sibling)
-            if header.config_hash == self._job_hash(replace(job, recipe=replace(job.recipe, method="imp"))):
-                return Progress(1, masks, tuple(s for s in header.scores if s.sparsity == 0.0))
-        return Progress()
+        twin = self.atlas.header(_twin(job).key)
+        return Progress(1, random_masks(twin), tuple(score for score in twin.scores if score.sparsity == 0.0))
 
-    def _data_fingerprint(self, language: str) -> str:
+    def _matched(self, job: TicketJob) -> dict:
+        if job.recipe.method != "random":
+            return {}
+        twin = self.atlas.header(_twin(job).key)
+        return {"matched": {"ticket": twin.key.stem, "content_hash": twin.content_hash}}
+
+    def data_fingerprint(self, language: str) -> str:
+        """Return the fingerprint of a language's items of the task's kind."""
         if language not in self._fingerprints:
             self._fingerprints[language] = self.source.fingerprint(language, self.bench.task.kind)
         return self._fingerprints[language]
 
     def _job_hash(self, job: TicketJob) -> str:
-        return self._config_hash(job.recipe, job.language, job.seed, self._data_fingerprint(job.language))
-
-    def _config_hash(self, recipe: Recipe, language: str, seed: int, data: str = "") -> str:
-        return config_hash(recipe, language, seed, self.bench.loaded.identity, data)
+        data = self.data_fingerprint(job.language)
+        matched = self.atlas.header(_twin(job).key).content_hash if job.recipe.method == "random" else ""
+        return config_hash(job.recipe, job.language, job.seed, self.bench.loaded.identity, data, matched)
 
     def _provenance(self, recipe: dict, data: dict, seconds: float) -> dict:
         return {
@@ -238,3 +263,22 @@ class Workshop:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 1),
         }
+
+
+def recipe_of(header: TicketHeader) -> Recipe | None:
+    """Return the recipe that a ticket was made by; None when it does not say, as one that was imported."""
+    given = header.provenance.get("recipe")
+    if not isinstance(given, Mapping) or not isinstance(given.get("training"), Mapping):
+        return None
+    try:
+        return Recipe(**{**given, "training": Training(**given["training"])})
+    except TypeError as error:
+        raise LsnError(
+            f"Ticket {header.key.stem} was made with settings that this version does not know ({error}); "
+            "use the version that made it."
+        ) from error
+
+
+def _twin(job: TicketJob) -> TicketJob:
+    """The `imp` ticket that a random one has the densities of."""
+    return replace(job, recipe=replace(job.recipe, method="imp"))

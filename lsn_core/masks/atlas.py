@@ -34,6 +34,8 @@ FORMAT_VERSION = 1
 _MAX_ATLAS_BYTES = 16 * 2**20
 _TICKETS = "tickets"
 _SUFFIX = ".safetensors"
+_TABLES_OF_ALL = frozenset({"overlap", "scores"})
+"""Tables that are of every ticket; any other is stale only when a ticket it is stamped with has changed."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
@@ -290,9 +292,8 @@ class Atlas:
     def _verify_table(self, file: Path) -> None:
         _, stamps = tables.read(file)
         current = self.stamps()
-        stale = sorted(
-            stem for stem in stamps.keys() | current.keys() if stamps.get(stem) != current.get(stem)
-        )
+        concerned = stamps.keys() | (current.keys() if file.stem in _TABLES_OF_ALL else set())
+        stale = sorted(stem for stem in concerned if stamps.get(stem) != current.get(stem))
         if self.has_bits and stale:
             raise LsnError(
                 f"{file} was not made from the tickets that are here now ({stale[0]} differs); rebuild it"

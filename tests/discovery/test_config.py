@@ -57,8 +57,9 @@ def test_every_part_of_a_configuration_counts() -> None:
         config_hash(Recipe(task="mlm", criterion="taylor"), "en", 0, "m", "d"),
         config_hash(Recipe(task="mlm", criterion="magnitude-change"), "en", 0, "m", "d"),
         config_hash(Recipe(task="mlm", scope="layer"), "en", 0, "m", "d"),
+        config_hash(recipe, "en", 0, "m", "d", "matched"),
     }
-    assert len(hashes) == 12
+    assert len(hashes) == 13
 
 
 def test_an_unknown_setting_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing as mp
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -71,14 +72,9 @@ def test_dense_and_every_level_are_scored(atlas: Atlas, method: str) -> None:
     assert len({s.count for s in scores}) == 1
 
 
-def test_dense_score_is_the_same_number_for_every_method(
-    atlas: Atlas, tiny_folder: Path, tmp_path: Path
-) -> None:
-    alone = _workshop(tmp_path / "alone", tiny_folder)  # no `imp` ticket to take the dense score from
-    alone.make(_job("random"), _ignore)
-    tickets = [_ticket(atlas, method) for method in METHODS] + [_ticket(alone.atlas, "random")]
+def test_dense_score_is_the_same_number_for_every_method(atlas: Atlas) -> None:
+    tickets = [_ticket(atlas, method) for method in METHODS]
     assert len({next(s.value for s in t.scores if s.metric == "loss") for t in tickets}) == 1
-    assert tickets[-1].content_hash == _ticket(atlas, "random").content_hash
 
 
 def test_fewer_lines_than_a_batch_are_pruned_all_the_same(tiny_folder: Path, tmp_path: Path) -> None:
@@ -101,13 +97,37 @@ def test_a_model_with_another_head_or_tokenizer_is_another_run(
         _workshop(atlas.path, tmp_path / "tiny").make(_job(), _ignore)
 
 
-def test_random_keeps_as_many_of_each_matrix_as_base_and_differs_by_language_and_seed(atlas: Atlas) -> None:
-    base = atlas.base()
-    assert base is not None
-    random = [_ticket(atlas, "random", seed=seed) for seed in (0, 1)]
-    for ticket in random:
-        assert (ticket.mask(0.3).counts == base.mask(0.3).counts).all()
-    assert random[0].mask(0.3) != random[1].mask(0.3)
+def test_random_keeps_as_many_of_each_matrix_as_its_twin_at_every_level(atlas: Atlas) -> None:
+    for seed in (0, 1):
+        random, twin = (_ticket(atlas, method, seed=seed) for method in ("random", "imp"))
+        for level in random.levels:
+            assert (random.mask(level).counts == twin.mask(level).counts).all()
+            assert random.mask(level) != twin.mask(level)
+        assert random.provenance["matched"] == {
+            "ticket": f"mlm-en-imp-s{seed}",
+            "content_hash": twin.content_hash,
+        }
+    assert _ticket(atlas, "random").mask(0.3) != _ticket(atlas, "random", seed=1).mask(0.3)
+
+
+def test_a_random_ticket_brings_its_twin_along(atlas: Atlas, tiny_folder: Path, tmp_path: Path) -> None:
+    workshop = _workshop(tmp_path / "alone", tiny_folder)
+    seen: list[TicketJob] = []
+    assert workshop.make(_job("random"), lambda job, done: seen.append(job))
+    assert set(seen) == {_job("imp"), _job("random")}
+    assert _ticket(workshop.atlas, "imp").content_hash == _ticket(atlas, "imp").content_hash
+    assert not workshop.make(_job("random"), _ignore)
+
+
+def test_a_random_ticket_of_another_twin_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    workshop = _workshop(tmp_path / "a", tiny_folder)
+    workshop.make(_job("random"), _ignore)
+    twin = _ticket(workshop.atlas, "imp")
+    other = replace(twin, scores=tuple(replace(score, value=0.5) for score in twin.scores))
+    assert other.content_hash != twin.content_hash
+    workshop.atlas.save(other)
+    with pytest.raises(LsnError, match="matched to another ticket"):
+        workshop.make(_job("random"), _ignore)
 
 
 def test_seeds_languages_and_methods_give_different_tickets(atlas: Atlas) -> None:
@@ -148,6 +168,8 @@ def test_a_stopped_run_ends_with_the_same_bits(
     atlas: Atlas, tiny_folder: Path, tmp_path: Path, method: str, after: int
 ) -> None:
     workshop = _workshop(tmp_path / "stopped", tiny_folder)
+    if method == "random":
+        workshop.make(_job("imp"), _ignore)
     ran: list[int] = []
 
     def halt(job: TicketJob, done: int) -> None:

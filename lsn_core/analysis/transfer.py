@@ -1,0 +1,163 @@
+"""How well sub-networks serve other languages: the transfer table as matrices of source by target."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lsn_core.errors import LsnError
+from lsn_core.languages import in_paper_order
+from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.cells import TRANSFER, read_rows
+from lsn_core.masks.ticket import SPARSITY_TOLERANCE
+
+CONTROLS = ("dense", "random", "base")
+
+
+@dataclass(frozen=True, eq=False)
+class TransferMatrix:
+    """Scores of one transfer; NaN where nothing was measured.
+
+    ``by_seed`` is float64 (S, n, n): seed, source, target; ``controls`` holds for each control the scores
+    that stand beside it, float64 (S, n, n) as well. In a mask or task transfer a control learns from the
+    target, and is the same for every source; in a zero-shot transfer it learns from the source. In a transfer
+    between tasks source and target are one language, so that all is NaN off the diagonal.
+    """
+
+    kind: str
+    task: str
+    source_task: str
+    sparsity: float
+    metric: str
+    languages: tuple[str, ...]
+    seeds: tuple[int, ...]
+    by_seed: np.ndarray
+    controls: Mapping[str, np.ndarray]
+
+    @property
+    def value(self) -> np.ndarray:
+        """Source by target, (n, n): the mean over the seeds that were measured."""
+        return _mean(self.by_seed)
+
+    def control(self, name: str) -> np.ndarray:
+        """A control's scores, (n, n), mean over seeds; LsnError when there is no such control."""
+        return _mean(self._control(name))
+
+    def difference(self, name: str) -> np.ndarray:
+        """Sub-network minus control, (n, n): the mean over the seeds in which both were measured."""
+        return _mean(self.by_seed - self._control(name))
+
+    def loss(self) -> np.ndarray:
+        """What each target loses with another's sub-network instead of its own, (n, n): cell minus the
+        diagonal cell of its column, mean over the seeds that have both; 0 on the diagonal."""
+        own = np.diagonal(self.by_seed, axis1=1, axis2=2)
+        return _mean(self.by_seed - own[:, None, :])
+
+    def donors(self) -> pd.Series:
+        """How well each language's sub-network serves the others: the mean ``loss`` over the targets other
+        than itself, best first; languages without a measured target are left out."""
+        apart = np.where(np.eye(len(self.languages), dtype=bool), np.nan, self.loss())
+        means = pd.Series([_nanmean(row) for row in apart], index=list(self.languages)).dropna()
+        return means.sort_values(ascending=False, kind="stable")
+
+    def _control(self, name: str) -> np.ndarray:
+        if name not in self.controls:
+            raise LsnError(f"there is no control {name!r}; choose one of {', '.join(self.controls)}")
+        return self.controls[name]
+
+
+def transfer_rows(atlas: Atlas) -> pd.DataFrame:
+    """The rows of the transfer table whose tickets are those that are here; empty when there is no table.
+
+    Columns as in ``masks.cells.TRANSFER``. Raises CorruptFile when the table is damaged.
+    """
+    return read_rows(atlas, TRANSFER)
+
+
+def transfer_matrix(
+    rows: pd.DataFrame,
+    kind: str,
+    task: str,
+    sparsity: float,
+    source_task: str | None = None,
+    metric: str | None = None,
+    languages: Sequence[str] | None = None,
+    seeds: Collection[int] | None = None,
+) -> TransferMatrix:
+    """One transfer of the rows that ``transfer_rows`` returns.
+
+    ``source_task`` is by default the task itself; for the kind ``task``, the only one that there is.
+    ``metric`` is by default the task's own score; ``languages`` gives the order (all, the
+    paper's first), ``seeds`` those to use (all). Raises LsnError, naming what there is, when nothing fits.
+    """
+    mine = rows[(rows["kind"] == kind) & (rows["task"] == task)]
+    if mine.empty:
+        there = sorted({f"{k} of task {t}" for k, t in zip(rows["kind"], rows["task"], strict=True)})
+        raise LsnError(
+            f"there is no {kind} transfer of task {task}; there is {', '.join(there) or 'none at all'}"
+        )
+    sources = sorted(set(mine["source_task"]))
+    if source_task is None:
+        if kind == "task" and len(sources) > 1:
+            raise LsnError(f"there are transfers from several tasks; choose one of {', '.join(sources)}")
+        source_task = sources[0]
+    mine = mine[mine["source_task"] == source_task]
+    near = mine[(mine["sparsity"] - sparsity).abs() <= SPARSITY_TOLERANCE]
+    if near.empty:
+        levels = ", ".join(f"{level:g}" for level in sorted(set(mine["sparsity"])))
+        raise LsnError(
+            f"there is no {kind} transfer of task {task} from {source_task} at sparsity {sparsity:g}; "
+            f"there is {levels or 'none'}"
+        )
+    metric = metric or near["metric"].iloc[0]
+    chosen = near[near["metric"] == metric]
+    if seeds is not None:
+        chosen = chosen[chosen["seed"].isin(list(seeds))]
+    found = tuple(languages) if languages is not None else in_paper_order(set(chosen["target"]))
+    numbers = tuple(sorted(set(chosen["seed"].tolist())))
+    if not found or not numbers:
+        raise LsnError(f"there is no {kind} transfer of task {task} with metric {metric!r} and these seeds")
+    cells = {
+        control: _cube(chosen[chosen["control"] == control], found, numbers, kind, control)
+        for control in ("", *CONTROLS)
+    }
+    own = cells.pop("")
+    return TransferMatrix(kind, task, source_task, sparsity, metric, found, numbers, own, cells)
+
+
+def _cube(
+    rows: pd.DataFrame, languages: Sequence[str], seeds: Sequence[int], kind: str, control: str
+) -> np.ndarray:
+    """Seed by source by target, NaN where there is no row; a control without a source stands for all."""
+    place = {code: index for index, code in enumerate(languages)}
+    cube = np.full((len(seeds), len(languages), len(languages)), np.nan)
+    for source, target, number, value in zip(
+        rows["source"], rows["target"], rows["seed"], rows["value"], strict=True
+    ):
+        if target not in place:
+            continue
+        seed, column = seeds.index(number), place[target]
+        if source:
+            if source in place:
+                cube[seed, place[source], column] = value
+        elif kind == "task":
+            cube[seed, column, column] = value
+        else:
+            cube[seed, :, column] = value
+    return cube
+
+
+def _mean(cube: np.ndarray) -> np.ndarray:
+    """Mean over the first axis of what is not NaN; NaN where nothing is."""
+    known = ~np.isnan(cube)
+    count = known.sum(axis=0)
+    total = np.where(known, cube, 0.0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _nanmean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
