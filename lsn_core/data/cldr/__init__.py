@@ -10,60 +10,73 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import astuple
 from functools import lru_cache
-from typing import Literal, overload
+from typing import ClassVar, Generic, Literal, TypeVar, overload
 
 import babel
 from babel import Locale, UnknownLocaleError
 from babel.core import get_cldr_version
 from babel.localedata import locale_identifiers
 
-from lsn_core.data.cldr import pairs
+from lsn_core.data.cldr import entities, pairs
+from lsn_core.data.cldr.entities import EntityPlanner, entity_facts, tagged
 from lsn_core.data.cldr.pairs import PairPlan, PairPlanner
-from lsn_core.data.cldr.plan import KINDS, Fact, Node, Planner, facts, node_id
+from lsn_core.data.cldr.plan import KINDS, Fact, FactDraw, Node, Planner, facts, node_id
 from lsn_core.data.cldr.pools import pools
 from lsn_core.data.cldr.view import View
-from lsn_core.data.source import NLI_LABELS, SPLITS, Pair, check_kind, check_split, line_number
+from lsn_core.data.source import NLI_LABELS, SPLITS, Pair, Tagged, check_kind, check_split, line_number
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 
-__all__ = ["CldrCorpus", "CldrSource", "PairCorpus"]
+__all__ = ["CldrCorpus", "CldrSource", "PairCorpus", "TaggedCorpus"]
 
 LENGTHS = {"train": 2_000_000, "dev": 20_000, "test": 20_000}
 # Threefold, for as many pairs of each label.
 PAIRS = {"train": 3_000_000, "dev": 21_000, "test": 21_000}
 
 # Raised whenever the same number would give another item with the same CLDR.
-_PLAN_VERSIONS = {"text": 1, "nli": pairs.PLAN_VERSION}
+_PLAN_VERSIONS = {"text": 1, "ner": entities.PLAN_VERSION, "nli": pairs.PLAN_VERSION}
+
+AnyPlanner = TypeVar("AnyPlanner", bound=FactDraw)
 _SAMPLED = 300
 
 
-class CldrCorpus:
-    """Lines of one language and split, made when asked for; any number, in any order, in any process."""
+class _Drawn(Generic[AnyPlanner]):
+    """Items of one language and split, made when asked for; any number, in any order, in any process."""
 
-    def __init__(self, language: str, split: str, view: View, planner: Planner) -> None:
+    _kind: ClassVar[str]
+    _lengths: ClassVar[Mapping[str, int]] = LENGTHS
+
+    def __init__(self, language: str, split: str, view: View, planner: AnyPlanner) -> None:
         self.language = language
         self.split = split
         self._view = view
         self._planner = planner
-        self._length = LENGTHS[split]
+        self._length = self._lengths[split]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Sent to another process by name: a view holds compiled patterns, which are made anew there.
+        return _corpus, (self._planner.seed, self.language, self.split, self._kind)
+
+
+class CldrCorpus(_Drawn[Planner]):
+    """Lines of text (see :mod:`lsn_core.data.cldr.plan`)."""
+
+    _kind = "text"
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of lines there are."""
         return tuple(KINDS)
 
-    def __len__(self) -> int:
-        return self._length
-
     def __getitem__(self, index: int, /) -> str:
         """Line ``index``. Raises IndexError outside the corpus."""
         return self._view.line(self.node(index))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Sent to another process by name: a view holds compiled patterns, which are made anew there.
-        return _corpus, (self._planner.seed, self.language, self.split)
 
     def kind(self, index: int) -> str:
         """The kind of line ``index``."""
@@ -82,26 +95,16 @@ class CldrCorpus:
         return facts(self.node(index))
 
 
-class PairCorpus:
-    """Pairs of phrases of one language and split (see :mod:`lsn_core.data.cldr.pairs`), made when asked for."""
+class PairCorpus(_Drawn[PairPlanner]):
+    """Pairs of phrases (see :mod:`lsn_core.data.cldr.pairs`)."""
 
-    def __init__(self, language: str, split: str, view: View, planner: PairPlanner) -> None:
-        self.language = language
-        self.split = split
-        self._view = view
-        self._planner = planner
-        self._length = PAIRS[split]
-
-    def __len__(self) -> int:
-        return self._length
+    _kind = "nli"
+    _lengths = PAIRS
 
     def __getitem__(self, index: int, /) -> Pair:
         """Pair ``index``. Raises IndexError outside the corpus."""
         plan = self.plan(index)
         return Pair(self._view.line(plan.premise), self._view.line(plan.hypothesis), plan.label)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _corpus, (self._planner.seed, self.language, self.split, "nli")
 
     def plan(self, index: int) -> PairPlan:
         """What pair ``index`` says, apart from any language."""
@@ -116,7 +119,29 @@ class PairCorpus:
         return self.plan(index).facts
 
 
-AnyCorpus = CldrCorpus | PairCorpus
+class TaggedCorpus(_Drawn[EntityPlanner]):
+    """Lines in words with entity tags (see :mod:`lsn_core.data.cldr.entities`)."""
+
+    _kind = "ner"
+
+    def __getitem__(self, index: int, /) -> Tagged:
+        """Line ``index``. Raises IndexError outside the corpus."""
+        return tagged(self._view, self.node(index))
+
+    def node(self, index: int) -> Node:
+        """What line ``index`` says, apart from any language, its entities marked."""
+        return self._planner.plan(line_number(index, self._length))
+
+    def item_id(self, index: int) -> str:
+        """The name of what line ``index`` says: the same in every language, another for another line."""
+        return node_id(self.node(index))
+
+    def facts(self, index: int) -> tuple[Fact, ...]:
+        """The facts and entities of line ``index``; each of them is in this split only."""
+        return entity_facts(self.node(index))
+
+
+AnyCorpus = CldrCorpus | PairCorpus | TaggedCorpus
 
 
 class CldrSource:
@@ -135,6 +160,8 @@ class CldrSource:
     @overload
     def corpus(self, language: str, split: str, kind: Literal["text"] = "text") -> CldrCorpus: ...
     @overload
+    def corpus(self, language: str, split: str, kind: Literal["ner"]) -> TaggedCorpus: ...
+    @overload
     def corpus(self, language: str, split: str, kind: Literal["nli"]) -> PairCorpus: ...
     @overload
     def corpus(self, language: str, split: str, kind: str = "text") -> AnyCorpus: ...
@@ -147,13 +174,15 @@ class CldrSource:
         check_split(split)
         check_kind(kind, tuple(_PLAN_VERSIONS), self.name)
         view = _view(_identifier(language))
+        if kind == "ner":
+            return TaggedCorpus(language, split, view, EntityPlanner(pools(), split, self.seed))
         if kind == "nli":
             return PairCorpus(language, split, view, PairPlanner(pools(), split, self.seed))
         return CldrCorpus(language, split, view, Planner(pools(), split, self.seed))
 
     def labels(self, kind: str) -> tuple[str, ...]:
-        """The labels of pairs; LsnError for a kind without labels."""
-        labels = {"nli": NLI_LABELS}
+        """The tags of words or the labels of pairs; LsnError for a kind without labels."""
+        labels = {"ner": entities.LABELS, "nli": NLI_LABELS}
         return labels[check_kind(kind, tuple(labels), self.name)]
 
     def fingerprint(self, language: str, kind: str = "text") -> str:
@@ -177,7 +206,7 @@ class CldrSource:
         return digest.hexdigest()
 
 
-def _as_line(item: str | Pair) -> str:
+def _as_line(item: str | Tagged | Pair) -> str:
     return item if isinstance(item, str) else repr(astuple(item))
 
 

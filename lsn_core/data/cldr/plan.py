@@ -24,6 +24,7 @@ node         fields                                             says
 ``name``     pool, code                                         the name of a country, a language, ...
 ``list``     style, nodes                                       a list, joined by "and" or by "or"
 ``aside``    node, node                                         the second in brackets after the first
+``marked``   number, node                                       the node, found again in the line by its number
 ===========  =================================================  ============================================
 
 Numbers are mantissa / 10**decimals. Every draw depends on integers only (no ``hash``, no floating point),

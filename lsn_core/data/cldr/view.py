@@ -47,6 +47,10 @@ _ZEROS = {
     "tibt": 0x0F20,
 }
 
+# A marked node stands between two characters for private use, which no text of CLDR holds.
+_MARKS = 0xE000
+_MARK_END = chr(0xF8FF)
+
 _Part = str | Callable[[datetime, str], str]
 
 
@@ -112,6 +116,7 @@ class View:
             "name": self._name,
             "list": self._list,
             "aside": self._in_brackets,
+            "marked": self._marked,
         }
         # One cache a view: the locale is part of what is cached.
         self._plural = lru_cache(maxsize=1 << 16)(self._plural_form)
@@ -262,6 +267,9 @@ class View:
     def _in_brackets(self, outer: Node, inner: Node) -> str:
         return self._aside % {"1": self._node(outer), "0": self._node(inner)}
 
+    def _marked(self, number: int, node: Node) -> str:
+        return f"{chr(_MARKS + number)}{self._node(node)}{_MARK_END}"
+
     # Days and times.
 
     def _date(self, width: str, day: int) -> str:
@@ -406,3 +414,18 @@ def _fill(pattern: str, first: str, second: str) -> str:
         return f"{lead}{second}{middle}{first}{rest}"
     middle, _, tail = rest.partition("{1}")
     return f"{before}{first}{middle}{second}{tail}"
+
+
+def split_marks(line: str) -> tuple[str, list[tuple[int, int, int]]]:
+    """A line without the marks of its nodes, and (start, end, number) of each marked node in it."""
+    text: list[str] = []
+    spans: list[tuple[int, int, int]] = []
+    start = number = 0
+    for char in line:
+        if char == _MARK_END:
+            spans.append((start, len(text), number))
+        elif _MARKS <= ord(char) < ord(_MARK_END):
+            start, number = len(text), ord(char) - _MARKS
+        else:
+            text.append(char)
+    return "".join(text), spans
