@@ -1,6 +1,7 @@
-"""Which items make up which batch: a pure function of the seed, so that a resumed run sees the same ones.
+"""Which items make up which batch, and how their rows are padded.
 
-And how they are put together there."""
+The choice is a pure function of the seed, so that a resumed run sees the same batches.
+"""
 
 from __future__ import annotations
 

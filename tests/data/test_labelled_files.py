@@ -80,9 +80,7 @@ def test_a_word_between_tabs_may_hold_spaces(tmp_path):
 
 def test_entities_of_conll_2003_come_out_in_bio(tmp_path):
     expected = [
-        Tagged(
-            ("EU", "rejects", "German", "British", "lamb"), ("B-ORG", "O", "B-MISC", "B-MISC", "I-MISC")
-        ),
+        Tagged(("EU", "rejects", "German", "British", "lamb"), ("B-ORG", "O", "B-MISC", "B-MISC", "I-MISC")),
         Tagged(("Peter", "Blackburn"), ("B-PER", "I-PER")),
     ]
     assert read(tmp_path, "train.txt", CONLL_2003, "ner") == expected
@@ -219,7 +217,9 @@ def test_each_kind_sees_the_languages_that_it_can_be_read_from(tmp_path):
     assert source.corpus("sw", "train")[0] == "Una NOUN"
     assert source.corpus("sw", "train", "pos")[0] == Tagged(("Una",), ("NOUN",))
     assert source.corpus("en", "train")[0] == "Vámonos al mar"
-    assert "no words with entity tags in language 'en'" in sentence(lambda: source.corpus("en", "train", "ner"))
+    assert "no words with entity tags in language 'en'" in sentence(
+        lambda: source.corpus("en", "train", "ner")
+    )
     assert "add de/dev.tsv" in sentence(lambda: source.corpus("de", "dev", "nli"))
     assert "'chess'" in sentence(lambda: source.corpus("en", "train", "chess"))
     alone = open_source(str(write(tmp_path / "pairs", {"de/train.tsv": "a\tb\t2\n"})))
