@@ -7,8 +7,15 @@ tell the paper's eleven languages apart.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from math import asin, cos, nan, radians, sin, sqrt
+from typing import TYPE_CHECKING
+
+from lsn_core.errors import LsnError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Nested = str | tuple["Nested", ...]
 """A tree as nested tuples: a leaf is a language code, an inner node a tuple of its children."""
@@ -61,6 +68,29 @@ FAMILY_TREE: Nested = (
 Indo-Iranian (Iranian beside Indo-Aryan); Sino-Tibetan, Afro-Asiatic and Atlantic-Congo stand alone."""
 
 
+COORDINATES: dict[str, tuple[float, float]] = {
+    "en": (53.0, -1.0),
+    "fr": (48.0, 2.0),
+    "de": (48.6, 12.5),
+    "zh": (40.0, 116.2),
+    "ru": (59.0, 50.0),
+    "es": (40.4, -1.1),
+    "fa": (32.9, 53.3),
+    "ur": (25.0, 67.0),
+    "ar": (28.0, 43.9),
+    "hi": (25.0, 77.0),
+    "sw": (-8.3, 37.6),
+}
+"""Where Glottolog places each language: degrees north and east, to a tenth.
+
+The entries are stan1293, stan1290, stan1295, mand1415 (Mandarin), russ1263, stan1288, west2369 (Western
+Farsi), urdu1245, stan1318 (Standard Arabic), hind1269 and swah1253. One point stands for a whole language, so
+distances between neighbours mean little."""
+
+EARTH_RADIUS = 6371.0
+"""Mean radius in kilometres."""
+
+
 def in_paper_order(codes: Collection[str]) -> tuple[str, ...]:
     """The paper's languages among ``codes`` in the paper's order, then the others by code."""
     known = [code for code in PAPER_LANGUAGES if code in codes]
@@ -98,3 +128,72 @@ def family_tree(languages: Collection[str]) -> tuple[Nested, ...]:
     branches += [code for code in languages if code not in placed]
     only = branches[0] if len(branches) == 1 else None
     return only if isinstance(only, tuple) else tuple(branches)
+
+
+def reference_distances(kind: str, languages: Sequence[str]) -> np.ndarray:
+    """How far apart languages are by a measure that has nothing to do with models, float64 (n, n).
+
+    ``kind`` is one of ``DISTANCE_KINDS``:
+
+    - ``genealogy``: 1 - shared / depth. ``shared`` is the number of groups of ``FAMILY_TREE`` below its root
+      that hold both languages; ``depth`` is the length of the longest line of descent in it, the language at
+      its end included (4: Indo-European, Indo-Iranian, Indo-Aryan, Hindi). 1 for languages of two families.
+    - ``script``: 0 for languages written in the same script, 1 for others.
+    - ``geography``: kilometres along a great circle between the points of ``COORDINATES``.
+
+    A language is at distance 0 from itself. A cell is NaN where one of two languages is not known here.
+    Raises LsnError on another kind.
+    """
+    import numpy as np
+
+    if kind not in _DISTANCES:
+        raise LsnError(
+            f"there is no distance {kind!r} between languages; choose one of {', '.join(DISTANCE_KINDS)}"
+        )
+    between = _DISTANCES[kind]
+    cells = [[0.0 if one == other else between(one, other) for other in languages] for one in languages]
+    return np.array(cells, dtype=np.float64).reshape(len(languages), len(languages))
+
+
+def _genealogy(one: str, other: str) -> float:
+    mine, theirs = _lineage(one), _lineage(other)
+    if not mine or not theirs:
+        return nan
+    depth = max(len(_lineage(code)) for code in leaves(FAMILY_TREE))
+    return 1 - len(set(mine) & set(theirs)) / depth
+
+
+def _lineage(code: str) -> tuple[Nested, ...]:
+    """The groups of ``FAMILY_TREE`` that hold a language, the language last; empty when it is not there."""
+
+    def down(tree: Nested) -> tuple[Nested, ...]:
+        if isinstance(tree, str):
+            return (tree,) if tree == code else ()
+        return next(((tree, *below) for below in map(down, tree) if below), ())
+
+    return down(FAMILY_TREE)[1:]
+
+
+def _script(one: str, other: str) -> float:
+    if one not in _KNOWN or other not in _KNOWN:
+        return nan
+    return float(_KNOWN[one].script != _KNOWN[other].script)
+
+
+def _geography(one: str, other: str) -> float:
+    """Great-circle distance by the haversine formula, which is exact for near points too."""
+    if one not in COORDINATES or other not in COORDINATES:
+        return nan
+    (north, east), (other_north, other_east) = (map(radians, COORDINATES[code]) for code in (one, other))
+    half = sin((north - other_north) / 2) ** 2
+    half += cos(north) * cos(other_north) * sin((east - other_east) / 2) ** 2
+    return 2 * EARTH_RADIUS * asin(sqrt(half))
+
+
+_DISTANCES: dict[str, Callable[[str, str], float]] = {
+    "genealogy": _genealogy,
+    "script": _script,
+    "geography": _geography,
+}
+DISTANCE_KINDS = tuple(_DISTANCES)
+"""The kinds of ``reference_distances``."""

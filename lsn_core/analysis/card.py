@@ -50,6 +50,9 @@ def _lines(atlas: Atlas) -> Iterator[str]:
 def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:
     for method in sorted({header.key.method for header in headers}):
         made = [header for header in headers if header.key.method == method]
+        if any("imported" in header.provenance for header in made):
+            yield f"- `{method}`: {_imported(made)}"
+            continue
         seconds = sum(header.provenance.get("seconds", 0.0) for header in made)
         seeds = sorted({header.key.seed for header in made})
         languages = {header.key.language for header in made}
@@ -66,6 +69,16 @@ def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:
         )
         if method == "random":
             yield "  Drawn with as many weights in every matrix as the `base` mask of the same sparsity keeps."
+
+
+def _imported(headers: Sequence[TicketHeader]) -> str:
+    """Tickets of a task and method are imported all or none: another recipe is not let into an atlas."""
+    files = ", ".join(
+        f"{header.key.language} seed {header.key.seed} from `{header.provenance['imported']['file']}` "
+        f"at {header.levels[0]:.1%}"
+        for header in headers
+    )
+    return f"{len(headers)} tickets imported, not made here: {files}."
 
 
 def _setting(headers: Sequence[TicketHeader], *path: str) -> str:

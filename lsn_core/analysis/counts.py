@@ -66,6 +66,13 @@ def catalogue(atlas: Atlas) -> dict[TicketKey, tuple[float, ...]]:
     return {key: tuple(found[key]) for key in sorted(found)}
 
 
+def tickets_at(
+    atlas: Atlas, sparsity: float, task: str | None = None, method: str = "imp"
+) -> tuple[TicketKey, ...]:
+    """The tickets of one method (and task) that have this sparsity; LsnError, naming what there is, when none has."""
+    return _chosen(atlas, catalogue(atlas), sparsity, task, method)
+
+
 def load_counts(atlas: Atlas, sparsity: float, task: str | None = None, method: str = "imp") -> Counts:
     """Counts of the atlas's tickets of one method (and task) that have this sparsity.
 
@@ -74,10 +81,7 @@ def load_counts(atlas: Atlas, sparsity: float, task: str | None = None, method: 
     ticket fits.
     """
     there = catalogue(atlas)
-    wanted = [key for key in there if key.method == method and task in (None, key.task)]
-    keys = tuple(key for key in wanted if _has_level(there[key], sparsity))
-    if not keys:
-        raise LsnError(_nothing_there(atlas, there, wanted, sparsity, task, method))
+    keys = _chosen(atlas, there, sparsity, task, method)
     has_base = _has_level(there.get(BASE_KEY, ()), sparsity)
     everyone = (*keys, BASE_KEY) if has_base and method != BASE_KEY.method else keys
     pair = _pairs_from_table(atlas, everyone, sparsity)
@@ -135,6 +139,20 @@ def _pairs_from_table(atlas: Atlas, keys: Sequence[TicketKey], sparsity: float) 
 
 def _has_level(levels: Sequence[float], sparsity: float) -> bool:
     return any(abs(level - sparsity) <= SPARSITY_TOLERANCE for level in levels)
+
+
+def _chosen(
+    atlas: Atlas,
+    there: dict[TicketKey, tuple[float, ...]],
+    sparsity: float,
+    task: str | None,
+    method: str,
+) -> tuple[TicketKey, ...]:
+    wanted = [key for key in there if key.method == method and task in (None, key.task)]
+    keys = tuple(key for key in wanted if _has_level(there[key], sparsity))
+    if not keys:
+        raise LsnError(_nothing_there(atlas, there, wanted, sparsity, task, method))
+    return keys
 
 
 def _nothing_there(

@@ -10,9 +10,9 @@ from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
 
 
-def add_selection(verb: argparse.ArgumentParser) -> None:
+def add_selection(verb: argparse.ArgumentParser, needs_task: bool = False) -> None:
     verb.add_argument("--atlas", required=True, metavar="DIR")
-    verb.add_argument("--task", metavar="T", help="only tickets of this task")
+    verb.add_argument("--task", required=needs_task, metavar="T", help="only tickets of this task")
     verb.add_argument(
         "--sparsity", type=float, default=0.5, metavar="S", help="share of weights removed (default 0.5)"
     )

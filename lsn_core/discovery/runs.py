@@ -15,14 +15,16 @@ import torch
 from lsn_core.data.source import Source, open_source
 from lsn_core.discovery.config import Recipe, Training, config_hash
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
+from lsn_core.discovery.pruning import default_scope
 from lsn_core.discovery.state import load_progress, save_progress
 from lsn_core.discovery.training import Bench, check_length, load_features
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.mask import survival_from_masks
+from lsn_core.masks.layout import Layout
+from lsn_core.masks.mask import Mask, survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
-from lsn_core.models.loading import family_named, load_model
-from lsn_core.tasks.base import Feature
+from lsn_core.models.loading import LoadedModel, family_named, load_model
+from lsn_core.tasks.base import Feature, Task
 from lsn_core.tasks.registry import task_for
 
 BASE_LEVELS = Recipe(task="mlm").levels
@@ -63,6 +65,16 @@ class Setup:
     max_length: int = 64
 
 
+def equipment(setup: Setup) -> tuple[Source, Task, LoadedModel]:
+    """Return source, task and model, the model with the task's head; LsnError when they do not fit together."""
+    task = task_for(setup.task, family_named(setup.model))
+    source = open_source(setup.data)
+    loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(source))
+    check_length(loaded, setup.max_length)
+    task.check(loaded)
+    return source, task, loaded
+
+
 OnProgress = Callable[[TicketJob, int], None]
 """Called with the job and how many training steps of it are done; may raise to stop."""
 
@@ -70,10 +82,12 @@ OnProgress = Callable[[TicketJob, int], None]
 class Workshop:
     """A model on its bench beside an atlas: makes tickets one after the other."""
 
-    def __init__(self, setup: Setup, jobs: Sequence[TicketJob]) -> None:
+    def __init__(
+        self, setup: Setup, jobs: Sequence[TicketJob] | Callable[[Layout], Sequence[TicketJob]]
+    ) -> None:
         """Load model and text and try them out, then open the atlas or make a new one.
 
-        Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
+        Where the jobs depend on the model's matrices, `jobs` is called with them. Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
         """
         if setup.device == "cpu":
             torch.set_num_threads(setup.threads)
@@ -83,19 +97,16 @@ class Workshop:
         # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
-        self.source: Source = open_source(setup.data)
-        task = task_for(setup.task, family_named(setup.model))
-        loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(self.source))
-        check_length(loaded, setup.max_length)
-        task.check(loaded)
+        self.source, task, loaded = equipment(setup)
         self.bench = Bench(loaded, task)
+        self.jobs: Sequence[TicketJob] = jobs(loaded.layout) if callable(jobs) else jobs
         self._fingerprints: dict[str, str] = {}
         self._features: dict[tuple[str, str, Training], Sequence[Feature]] = {}
-        for job in jobs:
+        for job in self.jobs:
             for split in ("train", "test"):
                 self._load_features(job, split)
         self.atlas = Atlas.open_or_create(setup.atlas, loaded.info, loaded.layout)
-        for job in jobs:
+        for job in self.jobs:
             self.check(job)
 
     def base(self) -> Ticket:
@@ -104,15 +115,16 @@ class Workshop:
             present = self.atlas.base()
             if present is not None:
                 return present
-            masks = base_masks(self.bench, BASE_LEVELS)
+            scope = default_scope(self.bench.layout)
+            masks = base_masks(self.bench, BASE_LEVELS, scope)
             ticket = Ticket(
                 key=BASE_KEY,
                 layout=self.bench.layout,
                 levels=BASE_LEVELS,
                 survival=survival_from_masks(masks),
                 scores=(),
-                provenance=self._provenance({"criterion": "magnitude", "scope": "global"}, {}, 0.0),
-                config_hash=self._config_hash(Recipe(task="", method="base"), "", 0),
+                provenance=self._provenance({"criterion": "magnitude", "scope": scope}, {}, 0.0),
+                config_hash=self._config_hash(Recipe(task="", method="base", scope=scope), "", 0),
             )
             self.atlas.save(ticket)
             return ticket
@@ -141,13 +153,17 @@ class Workshop:
     def _compute(self, job: TicketJob, on_progress: OnProgress) -> None:
         recipe, digest = job.recipe, self._job_hash(job)
         base = self.base()
+        if recipe.scope == default_scope(self.bench.layout):
+            in_scope: Sequence[Mask] = [base.mask(level) for level in recipe.levels]
+        else:
+            in_scope = base_masks(self.bench, recipe.levels, recipe.scope)
         work = Work(
             recipe,
             job.language,
             job.seed,
             self._load_features(job, "train"),
             self._load_features(job, "test"),
-            [base.mask(level) for level in recipe.levels],
+            in_scope,
         )
         # Rounds done on another device or number of threads may differ in the last bit.
         folder, run = self.atlas.runs_dir(job.key.stem), f"{digest}-{self._environment}"

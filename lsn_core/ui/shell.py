@@ -45,6 +45,7 @@ class PageSpec:
 PAGES = (
     PageSpec("overlap", "Overlap", "pages/overlap.py"),
     PageSpec("tree", "Language tree", "pages/tree.py"),
+    PageSpec("methods", "Methods", "pages/methods.py"),
 )
 
 
@@ -104,23 +105,32 @@ def _fetch_chart_code() -> DeltaGenerator:
     return place
 
 
-def enter(name: str) -> tuple[View, Address]:
-    """Called first by a page's script: draws the heading, gives the view and the address.
+def heading(name: str) -> Frame:
+    """Called first by a page's script: draws the heading and gives the frame.
 
     A cold visit on a fresh server runs the page's script before `app.py`: the pages are made known here
-    then, and the run starts again. Raises CannotDraw where there is no view.
+    then, and the run starts again.
     """
     if _FRAME not in st.session_state:
         _navigation(_routes())
         st.rerun()
-    from lsn_core.ui import store
-
     frame: Frame = st.session_state[_FRAME]
     frame.address.enter(name)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title(next(spec.title for spec in PAGES if spec.name == name), anchor=False, width="content")
         frame.corner = st.container(width="content")
     frame.notes = st.container()
+    return frame
+
+
+def enter(name: str) -> tuple[View, Address]:
+    """`heading` for a page that shows an atlas: gives the view and the address.
+
+    Raises CannotDraw where there is no view.
+    """
+    frame = heading(name)
+    from lsn_core.ui import store
+
     if isinstance(frame.content, states.Trouble):
         raise states.CannotDraw(frame.content)
     atlas = frame.content.atlas

@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from lsn_core.languages import FAMILY_TREE, PAPER_LANGUAGES, Nested, family_tree, language, leaves
+from lsn_core.errors import LsnError
+from lsn_core.languages import (
+    COORDINATES,
+    DISTANCE_KINDS,
+    FAMILY_TREE,
+    PAPER_LANGUAGES,
+    Nested,
+    family_tree,
+    language,
+    leaves,
+    reference_distances,
+)
 
 
 def test_the_papers_languages_are_known_by_name() -> None:
@@ -47,3 +59,64 @@ def test_the_family_tree_holds_each_language_once_under_its_family() -> None:
 )
 def test_the_tree_is_cut_down_to_the_languages_at_hand(languages: tuple[str, ...], expected: Nested) -> None:
     assert family_tree(languages) == expected
+
+
+@pytest.mark.parametrize("kind", DISTANCE_KINDS)
+def test_reference_distances_are_distances(kind: str) -> None:
+    found = reference_distances(kind, PAPER_LANGUAGES)
+    assert found.shape == (11, 11)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_array_equal(np.diag(found), 0)
+    assert np.all(found >= 0)
+    assert np.all(found[:, None, :] <= found[:, :, None] + found[None, :, :] + 1e-9)  # triangle inequality
+    some = ("sw", "en", "hi")
+    places = [PAPER_LANGUAGES.index(code) for code in some]
+    np.testing.assert_array_equal(reference_distances(kind, some), found[np.ix_(places, places)])
+    assert reference_distances(kind, ()).shape == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other", "expected"),
+    [
+        ("genealogy", "hi", "ur", 0.25),  # Indo-European, Indo-Iranian and Indo-Aryan of four levels
+        ("genealogy", "hi", "fa", 0.5),
+        ("genealogy", "en", "de", 0.5),
+        ("genealogy", "en", "ru", 0.75),
+        ("genealogy", "en", "sw", 1.0),
+        ("genealogy", "ar", "zh", 1.0),
+        ("script", "hi", "ur", 1.0),
+        ("script", "fa", "ar", 0.0),
+        ("script", "sw", "en", 0.0),
+    ],
+)
+def test_reference_distances_by_hand(kind: str, one: str, other: str, expected: float) -> None:
+    assert reference_distances(kind, (one, other))[0, 1] == expected
+
+
+def test_genealogy_is_an_ultrametric_as_distances_in_a_tree_are() -> None:
+    found = reference_distances("genealogy", PAPER_LANGUAGES)
+    assert np.all(found[:, None, :] <= np.maximum(found[:, :, None], found[None, :, :]))
+
+
+def test_geography_is_the_angle_between_points_on_a_sphere() -> None:
+    north, east = np.radians([COORDINATES[code] for code in PAPER_LANGUAGES]).T
+    points = np.stack([np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)])
+    angles = np.arccos(np.clip(points.T @ points, -1, 1))
+    found = reference_distances("geography", PAPER_LANGUAGES)
+    np.testing.assert_allclose(found, 6371 * angles, atol=1e-3)
+    assert set(COORDINATES) == set(PAPER_LANGUAGES)
+
+
+@pytest.mark.parametrize("kind", DISTANCE_KINDS)
+def test_nothing_is_known_of_other_languages(kind: str) -> None:
+    found = reference_distances(kind, ("en", "tlh", "fr", "qya"))
+    known = ~np.isnan(found)
+    expected = np.eye(4, dtype=bool)
+    expected[0, 2] = expected[2, 0] = True
+    np.testing.assert_array_equal(known, expected)
+
+
+def test_another_kind_of_distance_is_refused() -> None:
+    with pytest.raises(LsnError, match="genealogy, script, geography"):
+        reference_distances("taste", PAPER_LANGUAGES)

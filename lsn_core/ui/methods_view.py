@@ -1,0 +1,90 @@
+"""What the Methods page says: the words, the formulas and their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and the Markdown below it; formulas between dollar signs."""
+
+    heading: str
+    text: str
+
+
+SECTIONS = (
+    Section(
+        "The question",
+        """
+A multilingual language model has one set of weights for all its languages. For one language and one task, many
+of them can be removed without much loss. What is left is that language's **sub-network**. Where the sub-networks
+of two languages keep the same weights, the model uses the same part of itself for both; where they differ, it
+has something that belongs to one.
+""",
+    ),
+    Section(
+        "How a sub-network is found",
+        """
+Iterative magnitude pruning with rewinding, as in Foroutan et al.,
+[*Discovering Language-neutral Sub-networks in Multilingual Language Models*](https://aclanthology.org/2022.emnlp-main.513/)
+(EMNLP 2022). For every language, task and seed, round by round:
+
+1. start from the pretrained weights, the task's head included, with all weights removed so far at zero;
+2. train on the language's text; a removed weight stays zero;
+3. remove the weights with the smallest absolute value, over all prunable matrices together, until another tenth
+   of the original weights is gone;
+4. put what is left back to its pretrained value.
+
+Prunable are the matrices inside the transformer layers; never embeddings, normalisation, biases or the head. The
+score at a sparsity is that of the sub-network trained from the pretrained weights under its mask. The *dense*
+model is trained the same way without a mask. Controls: **random** keeps as many weights in every matrix, but
+any; **base** keeps the largest pretrained weights and has seen no language at all.
+""",
+    ),
+    Section(
+        "How alike two sub-networks are",
+        r"""
+Let $A$ and $B$ be the weights that two sub-networks of the same sparsity keep. Counts are summed over the part
+of the model that is looked at, matrix by matrix ($m$, with $n_m$ weights), before any ratio is taken.
+
+- **Jaccard** $J = \lvert A \cap B\rvert \,/\, \lvert A \cup B\rvert$: the weights that both keep, out of those that
+  either keeps.
+- **Chance** $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m a_m b_m / n_m$: what two unrelated masks of these densities
+  would share.
+- **Reference** $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m \left(\frac{a_{1m} b_{1m}}{\lvert R_m\rvert} + \frac{a_{0m} b_{0m}}{\lvert \bar R_m\rvert}\right)$:
+  what they would share if all they had in common were the pretrained magnitudes. $R$ is the base mask; $a_1$ and
+  $a_0$ count the weights of $A$ inside and outside of it.
+- **Ceiling** $J_{\mathrm{ceil}}$: the Jaccard index of one language with itself under another seed, as alike as two
+  sub-networks get here.
+- **Neutrality** $N = (J - J_{\mathrm{ref}}) \,/\, (J_{\mathrm{ceil}} - J_{\mathrm{ref}})$: 0 is nothing shared beyond the
+  pretrained magnitudes, 1 is as alike as the language is to itself.
+
+A Jaccard near 1 says little by itself: all sub-networks are cut from the same pretrained weights, and few
+change sides while training. Neutrality asks about those that do.
+""",
+    ),
+    Section(
+        "How sure a number is",
+        """
+Intervals come from drawing seeds and matrices again with replacement, never single weights, which are not
+independent of each other: 95 % of the draws lie inside. A group in the tree carries the share of draws that have
+it. Tests permute the languages' labels: *p* is the share of permutations, the observed one among them, that
+reach what was observed; where many are made, they are adjusted for that (Benjamini and Hochberg).
+""",
+    ),
+    Section(
+        "What to be careful about",
+        """
+- Intervals cover seeds and matrices, not the choice of text: another corpus is another experiment.
+- With two seeds, the spread between seeds comes out too small, and that of the ceiling is not covered at all.
+- With one seed there is no ceiling. Neutrality is then undefined and left empty.
+- A sub-network found after few training steps lies close to the base mask: neutrality then rests on the few
+  weights that changed sides.
+- Weights that were tied or exactly zero at the start are ordered by their position; where a model has many of
+  them, reference and ceiling share them too.
+- Two languages that share words and script also share training text in part; that shows as overlap.
+- Missing is missing: an empty or grey cell was not measured and is never counted as zero.
+""",
+    ),
+)
