@@ -75,11 +75,11 @@ def _checked_file(arguments: argparse.Namespace) -> tuple[Report, Atlas]:
         report = inspect_foreign(arguments.file, atlas.layout, atlas.model)
         report.checked_mask()
         return report, atlas
-    from lsn_core.models.loading import load_model
-    from lsn_core.tasks.registry import task_named
+    from lsn_core.models.loading import family_named, load_model
+    from lsn_core.tasks.registry import task_for
 
     # Nothing is made for a model until the file has proved sound, so the model is loaded twice.
-    loaded = load_model(arguments.model, task_named(arguments.task).auto_class)
+    loaded = load_model(arguments.model, task_for(arguments.task, family_named(arguments.model)).auto_class)
     layout, info = loaded.layout, loaded.info
     del loaded
     report = inspect_foreign(arguments.file, layout, info)

@@ -17,8 +17,8 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.files import write_new
 from lsn_core.masks.mask import Mask
 from lsn_core.models.families import Family, prunable_parameters
-from lsn_core.models.loading import LoadedModel, load_model
-from lsn_core.tasks.registry import task_named
+from lsn_core.models.loading import LoadedModel, family_named, load_model
+from lsn_core.tasks.registry import task_for
 
 ABOUT_FILE = "subnetwork.json"
 
@@ -34,7 +34,7 @@ def load_atlas_model(atlas: Atlas, task: str, name: str | None = None) -> Loaded
         raise LsnError(
             f"The model {wanted!r} of atlas {atlas.name} is a local folder; say with --model where."
         )
-    loaded = load_model(wanted, task_named(task).auto_class)
+    loaded = load_model(wanted, task_for(task, family_named(wanted)).auto_class)
     if loaded.info["fingerprint"] != atlas.model["fingerprint"] or loaded.layout != atlas.layout:
         raise LsnError(
             f"The model {wanted!r} is not the one that atlas {atlas.name} is of; give that one with --model."
