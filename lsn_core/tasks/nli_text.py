@@ -18,6 +18,8 @@ from lsn_core.tasks.base import Batch, Feature, Task
 from lsn_core.tasks.batching import IGNORED, pad
 from lsn_core.tasks.text_to_text import check_text_to_text, ended, target_logits, target_loss
 
+_PROMPTS = ("xnli: premise:", "hypothesis:")
+
 
 class TextInference(Task):
     """Score: share of pairs whose right label has the likeliest text of the three (accuracy).
@@ -49,13 +51,20 @@ class TextInference(Task):
     ) -> Sequence[Feature]:
         """Return `ids` of each pair's input text and `label`, its number in `NLI_LABELS`.
 
-        Of a text that is too long, the longer of premise and hypothesis is cut at its end.
+        Of a text that is too long, the longer of premise and hypothesis is cut at its end. Raises LsnError when
+        `max_length` leaves no room for a piece of each.
         """
+        least = 2 * (1 + max(map(len, _encode(tokenizer, _PROMPTS)))) + 1
+        if max_length < least:
+            raise LsnError(
+                f"The option --max-length is {max_length}, but what is said around premise and hypothesis takes "
+                f"most of that; give {least} or more."
+            )
         corpus = source.corpus(language, split, self.kind)
         count = len(corpus) if limit is None else min(limit, len(corpus))
         pairs = [corpus[i] for i in range(count)]
-        premises = _encode(tokenizer, [f"xnli: premise: {pair.premise}" for pair in pairs])
-        hypotheses = _encode(tokenizer, [f"hypothesis: {pair.hypothesis}" for pair in pairs])
+        premises = _encode(tokenizer, [f"{_PROMPTS[0]} {pair.premise}" for pair in pairs])
+        hypotheses = _encode(tokenizer, [f"{_PROMPTS[1]} {pair.hypothesis}" for pair in pairs])
         return [
             {
                 "ids": ended(fit(premise, hypothesis, max_length - 1), tokenizer),

@@ -108,12 +108,13 @@ class SpanCorruption(Task):
 def sentinels(tokenizer: PreTrainedTokenizerBase, most: int) -> np.ndarray:
     """Return the piece numbers of `<extra_id_0>`, `<extra_id_1>` …: `most`, or as many as there are.
 
-    mT5's vocabulary writes them with the mark of a word's beginning before them.
+    mT5's vocabulary writes them with the mark of a word's beginning before them; there, pieces without it were
+    added by a tokenizer and never trained.
     """
     found: list[int] = []
     while len(found) < most:
         number = len(found)
-        names = [f"<extra_id_{number}>", f"▁<extra_id_{number}>"]
+        names = [f"▁<extra_id_{number}>", f"<extra_id_{number}>"]
         ids: list[Any] = tokenizer.convert_tokens_to_ids(names)  # type: ignore[assignment]
         known = [i for i in ids if i is not None and i != tokenizer.unk_token_id]
         if not known:

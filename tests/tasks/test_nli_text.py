@@ -83,7 +83,16 @@ def test_what_is_too_long_loses_the_end_of_its_longer_part(room: int) -> None:
 
 
 def test_long_pairs_fit_into_the_length(tokenizer) -> None:
-    assert [len(feature["ids"]) for feature in _features(tokenizer, max_length=40)] == [40, 40, 40]
+    assert [len(feature["ids"]) for feature in _features(tokenizer, max_length=41)] == [41, 41, 41]
+    for feature in _features(tokenizer, max_length=41):
+        text = tokenizer.decode(feature["ids"])
+        assert "xnli: premise: " in text
+        assert "hypothesis: " in text
+
+
+def test_a_length_without_room_for_the_pair_is_one_sentence(tokenizer) -> None:
+    with pytest.raises(LsnError, match=r"--max-length is 12, .*; give \d+ or more"):
+        _features(tokenizer, max_length=12)
 
 
 @pytest.mark.parametrize("name", TEXT_FAMILIES)

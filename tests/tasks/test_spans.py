@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
 
 from lsn_core.data.cldr import CldrSource
@@ -94,6 +97,39 @@ def test_sentinels_are_found_in_order_with_and_without_the_mark_of_a_word(tokeni
     assert sentinels(marked, 99).tolist() == sentinels(tokenizer, 99).tolist()
 
 
+def test_the_sentinels_of_a_vocabulary_as_mt5s_is_released(tmp_path: Path) -> None:
+    """A SentencePiece file alone, its sentinels counted down after the mark of a word's beginning."""
+    text = CldrSource().corpus("en", "train")
+    source = tmp_path / "text.txt"
+    source.write_text("\n".join(text[i] for i in range(100)))
+    folder = tmp_path / "model"
+    tiny_text_model("mt5", 512).save_pretrained(folder)
+    SentencePieceTrainer.train(
+        input=str(source),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=300,
+        hard_vocab_limit=False,
+        user_defined_symbols=[f"▁<extra_id_{number}>" for number in range(99, -1, -1)],
+        **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "minloglevel": 2},
+    )
+    pieces = SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+    for added in (0, 100):
+        settings = {
+            "tokenizer_class": "T5Tokenizer",
+            "extra_ids": added,
+            "eos_token": "</s>",
+            "pad_token": "<pad>",
+        }
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+        loaded = load_model(str(folder), AutoModelForSeq2SeqLM)
+        assert len(loaded.tokenizer) == len(pieces) + added
+        TASK.check(loaded)
+        found = sentinels(loaded.tokenizer, 200)
+        assert [pieces.id_to_piece(int(number)) for number in found] == [
+            f"▁<extra_id_{number}>" for number in range(100)
+        ]
+
+
 def test_inputs_fit_and_end_with_the_end_piece(features, tokenizer) -> None:
     batch = TASK.collate(features, tokenizer, np.random.default_rng(0), training=True)
     assert batch["input_ids"].shape[1] <= 32
@@ -120,10 +156,11 @@ def test_loss_and_score_are_those_of_the_whole_model(name: str, features, tokeni
         )
         assert torch.allclose(TASK.loss(model, family, batch), whole.loss, atol=1e-5)
         metrics, count = TASK.evaluate(model, family, [batch, batch])
+    unscored = {IGNORED, tokenizer.eos_token_id, *sentinels(tokenizer, 99).tolist()}
     right = total = 0
     for row, labels in enumerate(batch["labels"].tolist()):
         for place, piece in enumerate(labels):
-            if piece not in (IGNORED, tokenizer.eos_token_id) and piece not in sentinels(tokenizer, 99):
+            if piece not in unscored:
                 total += 1
                 right += int(whole.logits[row, place].argmax()) == piece
     assert count == 2 * total
