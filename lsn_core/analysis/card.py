@@ -12,6 +12,7 @@ import pandas as pd
 
 from lsn_core.analysis.calibration import language_matrix
 from lsn_core.analysis.counts import load_counts
+from lsn_core.analysis.findings import read_findings, sentences
 from lsn_core.analysis.tables import scores_table
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
@@ -44,6 +45,9 @@ def _lines(atlas: Atlas) -> Iterator[str]:
         yield from _how_made(mine)
         yield from ("", *_score_lines(scores[scores["task"] == task]))
         yield from ("", *_overlap_lines(atlas, task, mine))
+    found = read_findings(atlas)
+    if found is not None and not found.empty:
+        yield from ("", "## Findings", "", *(f"- {sentence}" for sentence in sentences(found)))
     yield ""
 
 

@@ -17,7 +17,14 @@ import pandas as pd
 
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.counts import Counts, catalogue, load_counts
-from lsn_core.analysis.statistics import adjusted_p_values, family_test, mantel
+from lsn_core.analysis.statistics import (
+    adjusted_p_values,
+    correlation_interval,
+    family_test,
+    mantel,
+    transfer_mantel,
+)
+from lsn_core.analysis.transfer import transfer_matrix, transfer_rows
 from lsn_core.languages import DISTANCE_KINDS, language, reference_distances
 from lsn_core.masks.atlas import Atlas
 
@@ -26,6 +33,7 @@ FINDINGS_TABLE = "findings"
 NEUTRALITY = "neutrality"
 RELATIVES = "relatives"
 DISTANCE = "distance"
+TRANSFER = "transfer"
 ALPHA = 0.05
 
 
@@ -35,8 +43,10 @@ class Finding:
 
     ``question`` is ``neutrality`` (``subject``: a scope; ``value``: the mean neutrality over pairs of
     languages), ``relatives`` (``subject``: a measure; ``value``: how much more pairs of one branch have of it
-    than other pairs) or ``distance`` (``subject``: a kind of distance between languages; ``value``: Spearman
-    correlation of neutrality with it over pairs). ``low`` and ``high`` bound a 95 % interval over seeds and
+    than other pairs), ``distance`` (``subject``: a kind of distance between languages; ``value``: Spearman
+    correlation of neutrality with it over pairs) or ``transfer`` (``subject``: a measure, or a measure ``given
+    genealogy``; ``value``: Spearman correlation of it with what a target loses by the source's mask, over
+    ordered pairs; ``low`` and ``high`` over draws of languages). ``low`` and ``high`` bound a 95 % interval, of a neutrality over seeds and
     matrices; ``p`` is that of a permutation test of the languages' labels, ``p_adjusted`` the same for the
     number of tests in the atlas (Benjamini & Hochberg 1995); NaN where there is none. ``pairs`` counts the
     pairs of languages.
@@ -57,17 +67,35 @@ class Finding:
 def findings(atlas: Atlas, sparsity: float = 0.5, method: str = "imp") -> pd.DataFrame:
     """All findings of an atlas at one sparsity: a row each, with the fields of ``Finding`` as columns.
 
-    A task without two seeds of three languages, or without this level, has none.
+    A task without two languages, or without this level, has none.
     """
     rows: list[Finding] = []
+    transfers = transfer_rows(atlas)
     for task in sorted({key.task for key in catalogue(atlas) if key.method == method}):
         if not any(np.isclose(level, sparsity) for level in _levels(atlas, task, method)):
             continue
         counts = load_counts(atlas, sparsity, task, method)
+        if len({key.language for key in counts.tickets}) < 2:
+            continue
         rows += _of_task(counts, task, sparsity)
+        if not transfers.empty:
+            rows += _of_transfer(transfers, language_matrix(counts, "jaccard", replicates=0), task, sparsity)
     frame = pd.DataFrame([asdict(row) for row in rows], columns=list(Finding.__dataclass_fields__))
     frame["p_adjusted"] = adjusted_p_values(frame["p"].to_numpy(dtype=np.float64))
     return frame
+
+
+def write_findings(atlas: Atlas) -> None:
+    """Write the findings as a table of the atlas; one without ticket files keeps the table it shipped with."""
+    if atlas.has_bits:
+        with atlas.lock("tables"):
+            atlas.write_table(FINDINGS_TABLE, findings(atlas), atlas.stamps())
+
+
+def read_findings(atlas: Atlas) -> pd.DataFrame | None:
+    """The findings that were written, None when there are none; CorruptFile when the table is damaged."""
+    found = atlas.read_table(FINDINGS_TABLE)
+    return None if found is None else found[0]
 
 
 def _levels(atlas: Atlas, task: str, method: str) -> set[float]:
@@ -97,6 +125,46 @@ def _of_task(counts: Counts, task: str, sparsity: float) -> Iterator[Finding]:
         yield Finding(task, sparsity, DISTANCE, kind, found.correlation, nan, nan, found.p_value, found.pairs)
 
 
+def _of_transfer(rows: pd.DataFrame, matrix: LanguageMatrix, task: str, sparsity: float) -> Iterator[Finding]:
+    """Whether overlap says how well a mask serves another language, alone and beside their relatedness."""
+    mine = rows[(rows["kind"] == "mask") & (rows["task"] == task) & np.isclose(rows["sparsity"], sparsity)]
+    names = matrix.languages
+    if mine.empty or len(names) < 4:
+        return
+    loss = transfer_matrix(mine, "mask", task, sparsity, languages=names).loss()
+    genealogy = reference_distances("genealogy", names)
+    overlap = matrix.value.copy()
+    np.fill_diagonal(overlap, np.nan)
+    if np.count_nonzero(~np.isnan(overlap + loss)) < len(names):
+        return
+    found = transfer_mantel(overlap, loss, method="spearman")
+    interval = correlation_interval(overlap, loss, directed=True, method="spearman")
+    measure = matrix.measure
+    yield Finding(
+        task,
+        sparsity,
+        TRANSFER,
+        measure,
+        found.correlation,
+        interval.low,
+        interval.high,
+        found.p_value,
+        found.pairs,
+    )
+    partial = transfer_mantel(overlap, loss, genealogy, method="spearman")
+    yield Finding(
+        task,
+        sparsity,
+        TRANSFER,
+        f"{measure} given genealogy",
+        partial.correlation,
+        nan,
+        nan,
+        partial.p_value,
+        partial.pairs,
+    )
+
+
 def _branch(code: str) -> str | None:
     """The branch of the language's family, or the family where it has none here."""
     about = language(code)
@@ -124,6 +192,7 @@ def sentences(frame: pd.DataFrame, name: Callable[[str], str] = str) -> Iterator
         distances = rows[rows["question"] == DISTANCE]
         if len(distances):
             yield _distances(distances)
+        yield from map(_transfer, rows[rows["question"] == TRANSFER].itertuples())
 
 
 def _shared(rows: pd.DataFrame, name: Callable[[str], str]) -> str:
@@ -160,6 +229,14 @@ def _relatives(row: Any) -> str:
 def _distances(rows: pd.DataFrame) -> str:
     parts = [f"{row.subject} (ρ = {row.value:+.2f}, {_judged(row)})" for row in rows.itertuples()]
     return "Does neutrality fall with the distance between languages? Mantel tests: " + "; ".join(parts) + "."
+
+
+def _transfer(row: Any) -> str:
+    interval = "" if np.isnan(row.low) else f" [{row.low:+.2f}, {row.high:+.2f}]"
+    return (
+        f"Does overlap say how well one language's mask serves another? {row.subject.capitalize()} against the change of "
+        f"score: ρ = {row.value:+.2f}{interval} over {row.pairs} ordered pairs ({_judged(row)})."
+    )
 
 
 def _judged(row: Any) -> str:

@@ -153,8 +153,7 @@ def _discover(arguments: argparse.Namespace) -> int:
 
     import torch
 
-    from lsn_core.analysis.card import write_card
-    from lsn_core.analysis.tables import refresh
+    from lsn_core.analysis.publish import publish
     from lsn_core.discovery.pool import run_jobs, told
     from lsn_core.discovery.pruning import default_scope
     from lsn_core.discovery.runs import Setup, TicketJob, Workshop
@@ -197,8 +196,7 @@ def _discover(arguments: argparse.Namespace) -> int:
         raise LsnError(told(error)) from error
     finally:
         # Also after a stop: what is finished shows in the tables.
-        refresh(workshop.atlas)
-        write_card(workshop.atlas)
+        publish(workshop.atlas)
     say(meter.summary())
     return 0
 

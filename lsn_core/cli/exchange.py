@@ -47,12 +47,13 @@ def _add_import(verbs: Any) -> None:
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    from lsn_core.analysis.publish import publish
     from lsn_core.masks.foreign.exchange import keep_imported
 
     key = TicketKey(arguments.task, arguments.language, arguments.method, arguments.seed)
     report, atlas = _checked_file(arguments)
     new = keep_imported(report, key, atlas)
-    _refresh(atlas)
+    publish(atlas)
     for name in report.facts.get("left_out", ()):
         say(f"note: {name} is left out, as the atlas's model has no such matrix")
     say(
@@ -94,14 +95,6 @@ def _atlas_of_model(arguments: argparse.Namespace) -> Atlas:
     workshop = Workshop(Setup(arguments.atlas, arguments.model, arguments.task, max_length=1), [])
     workshop.base()
     return workshop.atlas
-
-
-def _refresh(atlas: Atlas) -> None:
-    from lsn_core.analysis.card import write_card
-    from lsn_core.analysis.tables import refresh
-
-    refresh(atlas)
-    write_card(atlas)
 
 
 def _add_export(verbs: Any) -> None:

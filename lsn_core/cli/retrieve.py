@@ -56,8 +56,7 @@ def _retrieve(arguments: argparse.Namespace) -> int:
 
     import torch
 
-    from lsn_core.analysis.card import write_card
-    from lsn_core.analysis.tables import refresh
+    from lsn_core.analysis.publish import publish
     from lsn_core.discovery.pool import run_jobs, told
     from lsn_core.discovery.retrieval import RetrievalSetup, plan_networks
     from lsn_core.masks.cells import RETRIEVAL, rebuild
@@ -85,7 +84,7 @@ def _retrieve(arguments: argparse.Namespace) -> int:
             f"encodings and {len(pairs)} comparisons to do, {done} comparisons were there already"
         )
         try:
-            with Meter([*encodings, *pairs], "encodings and comparisons") as meter:
+            with Meter([*encodings, *pairs], what="encodings and comparisons") as meter:
                 processes = processes_for(arguments, device, len(encodings))
                 run_jobs(workshop, setup, encodings, processes, meter.on_event)
                 run_jobs(workshop, setup, pairs, 1, meter.on_event)
@@ -94,9 +93,8 @@ def _retrieve(arguments: argparse.Namespace) -> int:
             raise LsnError(told(error)) from error
         finally:
             # Also after a stop: what is finished shows in the table.
-            refresh(workshop.atlas)
             found = rebuild(workshop.atlas, RETRIEVAL)
-            write_card(workshop.atlas)
+            publish(workshop.atlas)
     for problem in found.problems:
         say(f"left out: {problem.message}")
     if found.stale:

@@ -58,8 +58,7 @@ def _transfer(arguments: argparse.Namespace) -> int:
 
     import torch
 
-    from lsn_core.analysis.card import write_card
-    from lsn_core.analysis.tables import refresh
+    from lsn_core.analysis.publish import publish
     from lsn_core.discovery.pool import run_jobs, told
     from lsn_core.discovery.transfer import TransferSetup, TransferWorkshop, plan_transfer
     from lsn_core.masks.cells import TRANSFER, rebuild
@@ -93,15 +92,14 @@ def _transfer(arguments: argparse.Namespace) -> int:
     )
     try:
         workshop.base()
-        with Meter(jobs, "networks") as meter:
+        with Meter(jobs, what="networks") as meter:
             run_jobs(workshop, setup, jobs, processes_for(arguments, device, len(jobs)), meter.on_event)
     except torch.OutOfMemoryError as error:
         raise LsnError(told(error)) from error
     finally:
         # Also after a stop: what is finished shows in the table.
-        refresh(workshop.atlas)
         found = rebuild(workshop.atlas, TRANSFER)
-        write_card(workshop.atlas)
+        publish(workshop.atlas)
     for problem in found.problems:
         say(f"left out: {problem.message}")
     if found.stale:
