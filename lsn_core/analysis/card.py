@@ -66,6 +66,9 @@ def _rows_or_none(atlas: Atlas, table: CellTable) -> pd.DataFrame:
 def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:
     for method in sorted({header.key.method for header in headers}):
         made = [header for header in headers if header.key.method == method]
+        if any("imported" in header.provenance for header in made):
+            yield f"- `{method}`: {_imported(made)}"
+            continue
         seconds = sum(header.provenance.get("seconds", 0.0) for header in made)
         seeds = sorted({header.key.seed for header in made})
         languages = {header.key.language for header in made}
@@ -92,6 +95,16 @@ def _is_matched(header: TicketHeader, others: Sequence[TicketHeader]) -> bool:
     """Whether a random ticket has the densities of the ``imp`` ticket beside it."""
     twin = replace(header.key, method="imp")
     return any(other.key == twin and np.array_equal(other.kept, header.kept) for other in others)
+
+
+def _imported(headers: Sequence[TicketHeader]) -> str:
+    """Tickets of a task and method are imported all or none: another recipe is not let into an atlas."""
+    files = ", ".join(
+        f"{header.key.language} seed {header.key.seed} from `{header.provenance['imported']['file']}` "
+        f"at {header.levels[0]:.1%}"
+        for header in headers
+    )
+    return f"{len(headers)} tickets imported, not made here: {files}."
 
 
 def _setting(headers: Sequence[TicketHeader], *path: str) -> str:
@@ -166,7 +179,7 @@ def _verdicts(
         if imp is None:
             continue
         both = ~np.isnan(imp) & ~np.isnan(means["dense"])
-        if both.any():
+        if both.any() and means["dense"][both].mean() > 0:
             share = imp[both].mean() / means["dense"][both].mean()
             yield f"- At {level:.0%}, `imp` keeps {share:.0%} of the dense score on average."
         for control in methods:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from lsn_core.cli import core, discover, inspect, overlap, pretrain, retrieve, transfer
+from lsn_core.cli import core, discover, exchange, inspect, overlap, pretrain, retrieve, transfer
 from lsn_core.errors import LsnError
 
 
@@ -50,6 +50,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Find the sub-network of each language in a multilingual model, and what they share.",
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, parser_class=_Parser)
-    for module in (discover, transfer, retrieve, overlap, core, inspect, pretrain):
+    for module in (discover, transfer, retrieve, overlap, core, exchange, inspect, pretrain):
         module.add_verbs(verbs)
     return parser

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lsn_core.cli.meter import Meter
 from lsn_core.cli.options import (
@@ -18,21 +20,37 @@ from lsn_core.cli.options import (
     usable_device,
 )
 from lsn_core.cli.output import say
+from lsn_core.discovery.config import SCOPES
+from lsn_core.discovery.criteria import CRITERIA
+from lsn_core.discovery.presets import PRESETS, Preset, preset_named
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
+from lsn_core.masks.layout import Layout
+
+if TYPE_CHECKING:
+    from lsn_core.discovery.runs import Setup, TicketJob
+    from lsn_core.models.loading import LoadedModel
 
 DEFAULT_ATLAS = "masks/mine"
+_DEFAULTS = {"task": "mlm", "data": "cldr", "languages": PAPER_LANGUAGES, "rounds": 9}
 
 
 def add_verbs(verbs: Any) -> None:
     verb = verbs.add_parser("discover", help="find the sub-network of each language and cache it in an atlas")
-    verb.add_argument("--model", required=True, help="'demo', a hub name, or a folder in the hub's layout")
-    verb.add_argument("--task", default="mlm", help="mlm (default)")
     verb.add_argument(
-        "--languages", nargs="+", default=list(PAPER_LANGUAGES), metavar="L", help="language codes"
+        "--preset",
+        metavar="NAME",
+        help=f"settings of a paper, options beside it come first: {', '.join(PRESETS)}",
+    )
+    verb.add_argument("--model", help="'demo', a hub name, or a folder in the hub's layout")
+    verb.add_argument("--task", help="mlm (default), pos, ner, nli")
+    verb.add_argument(
+        "--languages", nargs="+", metavar="L", help="language codes (default: the paper's eleven)"
     )
     verb.add_argument(
-        "--data", default="cldr", metavar="SOURCE", help="'cldr' (embedded, default) or a local folder"
+        "--data",
+        metavar="SOURCE",
+        help="'cldr' (embedded, default), hub:wikipedia, hub:wikiann, hub:xnli, hub:OWNER/NAME or a local folder",
     )
     verb.add_argument(
         "--method",
@@ -43,7 +61,26 @@ def add_verbs(verbs: Any) -> None:
     )
     verb.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="N")
     verb.add_argument(
-        "--rounds", type=int, default=9, metavar="N", help="rounds of 10 %% of the weights each (default 9)"
+        "--rounds", type=int, metavar="N", help="rounds of 10 %% of the weights each (default 9)"
+    )
+    verb.add_argument(
+        "--criterion",
+        default="magnitude",
+        metavar="NAME",
+        help=f"what a weight's score is: {', '.join(CRITERIA)} (default magnitude)",
+    )
+    verb.add_argument(
+        "--scope",
+        metavar="PART",
+        help=f"which weights are compared, those of each part alone: {', '.join(SCOPES)} "
+        "(default global; stack for a model with encoder and decoder)",
+    )
+    verb.add_argument(
+        "--calibration-batches",
+        type=int,
+        default=16,
+        metavar="N",
+        help="training batches shown to a criterion that looks at gradients or inputs (default 16)",
     )
     length = verb.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, metavar="N", help="training steps a round (default 100)")
@@ -54,6 +91,9 @@ def add_verbs(verbs: Any) -> None:
         "--atlas", default=DEFAULT_ATLAS, metavar="DIR", help=f"where tickets go (default {DEFAULT_ATLAS})"
     )
     verb.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core, one with a GPU)")
+    verb.add_argument(
+        "--dry-run", action="store_true", help="say what it would cost, and write no ticket and no atlas"
+    )
     training = verb.add_argument_group("training")
     add_training(
         training,
@@ -64,6 +104,7 @@ def add_verbs(verbs: Any) -> None:
             "train_lines": 4096,
             "score_lines": 300,
             "precision": "bf16",
+            "accumulate": 1,
         },
     )
     add_machine(training)
@@ -73,12 +114,26 @@ def add_verbs(verbs: Any) -> None:
 def _discover(arguments: argparse.Namespace) -> int:
     from lsn_core.discovery.config import Recipe, Training
 
+    preset = _settle(arguments)
     settings = given_training(arguments)
     check_machine(arguments)
     check_seeds(arguments.seeds)
+
+    def recipe(method: str, data: str, scope: str) -> Recipe:
+        return Recipe(
+            arguments.task,
+            method,
+            data,
+            arguments.rounds,
+            arguments.criterion,
+            scope,
+            training=Training(**settings),
+            calibration_batches=arguments.calibration_batches,
+        )
+
     # Checked before anything heavy is loaded, so that a slip answers at once.
     for method in arguments.method:
-        Recipe(arguments.task, method, rounds=arguments.rounds, training=Training(**settings))
+        recipe(method, arguments.data, arguments.scope or "global")
 
     from lsn_core.data.source import SPLITS, open_source
     from lsn_core.tasks.registry import task_named
@@ -88,7 +143,9 @@ def _discover(arguments: argparse.Namespace) -> int:
     source = open_source(arguments.data)
     # The base masks belong to the model alone: with them only, no language is looked at.
     languages = list(dict.fromkeys(arguments.languages)) if methods else []
-    for language in languages:
+    # Languages that the source does not list come first: they are refused before anything is fetched.
+    listed = set(source.languages(kind)) if languages else set()
+    for language in sorted(languages, key=listed.__contains__):
         for split in SPLITS:
             source.corpus(language, split, kind)
     if arguments.epochs is not None and languages:
@@ -99,18 +156,18 @@ def _discover(arguments: argparse.Namespace) -> int:
     from lsn_core.analysis.card import write_card
     from lsn_core.analysis.tables import refresh
     from lsn_core.discovery.pool import run_jobs, told
+    from lsn_core.discovery.pruning import default_scope
     from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 
-    recipes = [
-        Recipe(arguments.task, method, source.name, arguments.rounds, training=Training(**settings))
-        for method in methods
-    ]
-    jobs = [
-        TicketJob(recipe, language, seed)
-        for recipe in recipes
-        for seed in dict.fromkeys(arguments.seeds)
-        for language in languages
-    ]
+    def jobs_over(layout: Layout) -> list[TicketJob]:
+        scope = arguments.scope or default_scope(layout)
+        return [
+            TicketJob(recipe(method, source.name, scope), language, seed)
+            for method in methods
+            for seed in dict.fromkeys(arguments.seeds)
+            for language in languages
+        ]
+
     device = usable_device(arguments.device)
     setup = Setup(
         arguments.atlas,
@@ -121,19 +178,20 @@ def _discover(arguments: argparse.Namespace) -> int:
         arguments.threads,
         Training(**settings).max_length,
     )
-    processes = processes_for(arguments, device, len(jobs))
+    if preset is not None:
+        say(f"preset {arguments.preset}: {preset.note}")
+    if arguments.dry_run:
+        _rehearse(setup, jobs_over)
+        return 0
 
-    workshop = Workshop(setup, jobs)
-    info = workshop.bench.loaded.info
-    say(
-        f"{info['name']}: {info['layers']} layers, {info['prunable_weights']:,} prunable weights; "
-        f"{len(jobs)} tickets into {workshop.atlas.path}"
-    )
-    if workshop.bench.loaded.untrained:
-        say(f"note: the checkpoint has no head for task {arguments.task!r}; it starts from random weights")
+    workshop = Workshop(setup, jobs_over)
+    jobs = workshop.jobs
+    processes = processes_for(arguments, device, len(jobs))
+    there = [job for job in jobs if workshop.atlas.has(job.key)]
+    _say_plan(workshop.bench.loaded, arguments.task, workshop.atlas.path, jobs, len(there))
     try:
         workshop.base()
-        with Meter(jobs) as meter:
+        with Meter(jobs, there, Training(**settings).steps, processes) as meter:
             run_jobs(workshop, setup, jobs, processes, meter.on_event)
     except torch.OutOfMemoryError as error:
         raise LsnError(told(error)) from error
@@ -151,6 +209,68 @@ def _methods(asked: Sequence[str]) -> list[str]:
     if "random" not in asked:
         return methods
     return [*methods, *(() if "imp" in methods else ("imp",)), "random"]
+
+
+def _settle(arguments: argparse.Namespace) -> Preset | None:
+    """Fill in the options that were not given, from the preset and then from the defaults; return the preset.
+
+    Raises LsnError when there is no such preset, or neither a preset nor a model.
+    """
+    preset = None if arguments.preset is None else preset_named(arguments.preset)
+    settled: dict[str, Any] = {}
+    if preset is not None:
+        settled = {name: getattr(preset, name) for name in ("model", "task", "data", "languages", "rounds")}
+        settled |= preset.training
+        if arguments.steps is None and arguments.epochs is None:
+            settled |= {"steps": preset.steps, "epochs": preset.epochs}
+    for name, value in (_DEFAULTS | settled).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    if arguments.model is None:
+        raise LsnError("The option --model is missing; give a model, such as 'demo', or a --preset.")
+    return preset
+
+
+def _rehearse(setup: Setup, jobs_over: Callable[[Layout], Sequence[TicketJob]]) -> None:
+    """Say what a run would do. Model, text and an atlas that is there are looked at; nothing is written."""
+    from lsn_core.discovery.runs import equipment
+    from lsn_core.masks.atlas import ATLAS_FILE, Atlas
+
+    _, _, loaded = equipment(replace(setup, device="cpu"))
+    jobs, there = jobs_over(loaded.layout), 0
+    folder = Path(setup.atlas)
+    if (folder / ATLAS_FILE).exists():
+        atlas = Atlas.open_or_create(folder, loaded.info, loaded.layout)
+        for job in jobs:
+            atlas.check_recipe(job.key, job.recipe.to_dict())
+        there = sum(atlas.has(job.key) for job in jobs)
+    _say_plan(loaded, setup.task, folder, jobs, there)
+    say("dry run: nothing was trained and nothing was written.")
+
+
+def _say_plan(loaded: LoadedModel, task: str, atlas: Path, jobs: Sequence[TicketJob], there: int) -> None:
+    info = loaded.info
+    say(
+        f"{info['name']}: {info['layers']} layers, {info['prunable_weights']:,} prunable weights; "
+        f"{len(jobs)} tickets into {atlas}"
+    )
+    if loaded.untrained:
+        say(f"note: the checkpoint has no head for task {task!r}; it starts from random weights")
+    say(_plan(jobs, there))
+
+
+def _plan(jobs: Sequence[TicketJob], there: int) -> str:
+    """Say in one sentence what the tickets will cost; `there` of them are in the atlas already."""
+    if not jobs:
+        return "plan: the base ticket alone, without training."
+    recipe = jobs[0].recipe
+    steps, batch = recipe.training.steps, recipe.training.batch_size
+    rounds = (len(jobs) - there) * (recipe.rounds + 1)
+    return (
+        f"plan: {len(jobs)} tickets, {there} of them there already; {rounds:,} rounds to do (the dense model and "
+        f"{recipe.rounds} levels a ticket), each of {steps:,} steps of {batch} items: {rounds * steps:,} steps in "
+        f"all; pruned by {recipe.criterion}, scope {recipe.scope}."
+    )
 
 
 def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str], kind: str) -> int:

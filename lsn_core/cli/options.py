@@ -47,6 +47,7 @@ _TRAINING = (
     "train_lines",
     "score_lines",
     "precision",
+    "accumulate",
 )
 
 
@@ -73,6 +74,12 @@ def add_training(training: Any, defaults: Mapping[str, object] | None = None) ->
         "--precision",
         choices=("bf16", "fp32"),
         help=f"arithmetic of the matrix products {default('precision')}",
+    )
+    training.add_argument(
+        "--accumulate",
+        type=int,
+        metavar="N",
+        help=f"parts that a batch goes through the model in, to save memory {default('accumulate')}",
     )
 
 

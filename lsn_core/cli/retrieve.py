@@ -85,7 +85,7 @@ def _retrieve(arguments: argparse.Namespace) -> int:
             f"encodings and {len(pairs)} comparisons to do, {done} comparisons were there already"
         )
         try:
-            with Meter([*encodings, *pairs], "encodings and comparisons") as meter:
+            with Meter([*encodings, *pairs], what="encodings and comparisons") as meter:
                 processes = processes_for(arguments, device, len(encodings))
                 run_jobs(workshop, setup, encodings, processes, meter.on_event)
                 run_jobs(workshop, setup, pairs, 1, meter.on_event)

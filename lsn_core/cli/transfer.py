@@ -93,7 +93,7 @@ def _transfer(arguments: argparse.Namespace) -> int:
     )
     try:
         workshop.base()
-        with Meter(jobs, "networks") as meter:
+        with Meter(jobs, what="networks") as meter:
             run_jobs(workshop, setup, jobs, processes_for(arguments, device, len(jobs)), meter.on_event)
     except torch.OutOfMemoryError as error:
         raise LsnError(told(error)) from error

@@ -7,7 +7,9 @@ of every language says the same thing.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
 from lsn_core.errors import LsnError
@@ -17,6 +19,14 @@ SPLITS: tuple[str, ...] = ("train", "dev", "test")
 KINDS: tuple[str, ...] = ("text", "pos", "ner", "nli")
 """What an item is: a line of text (str), a sentence with part-of-speech tags or with entity tags (Tagged), or a
 pair of sentences (Pair)."""
+
+# fmt: off
+UPOS_TAGS: tuple[str, ...] = (
+    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM",
+    "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X",
+)
+# fmt: on
+"""The universal parts of speech (Universal Dependencies, version 2)."""
 
 NLI_LABELS: tuple[str, ...] = ("entailment", "neutral", "contradiction")
 
@@ -113,9 +123,9 @@ def line_number(index: int, length: int) -> int:
 
 
 def open_source(spec: str) -> Source:
-    """The source that ``spec`` names: ``cldr`` (embedded text), or a local folder.
+    """The source that ``spec`` names: ``cldr`` (embedded text), ``hub:NAME``, or a local folder.
 
-    ``hub:NAME`` is understood but refused: text is not read from the hub yet. Raises LsnError with one
+    A folder is read as text files, or as parquet files where it holds only those. Raises LsnError with one
     sentence that says what is wrong with the name or with the folder.
     """
     # Imported here so that each kind of source costs only those who use it.
@@ -124,12 +134,26 @@ def open_source(spec: str) -> Source:
 
     name = spec.strip()
     if not name:
-        raise LsnError("The name of the data source is empty; give cldr or a folder.")
+        raise LsnError("The name of the data source is empty; give cldr, hub:NAME or a folder.")
     if name == "cldr":
         return CldrSource()
     if name.startswith("hub:"):
-        raise LsnError(
-            f"Data sets of the hub ({name}) are not supported for this yet; "
-            "use cldr, or a local folder with LANG.train.txt, LANG.dev.txt and LANG.test.txt."
-        )
+        from lsn_core.data.hub import open_hub
+
+        return open_hub(name.removeprefix("hub:"))
+    if _holds_parquet(name):
+        from lsn_core.data.parquet import ParquetFolder
+
+        return ParquetFolder(name)
     return FolderSource(name)
+
+
+def _holds_parquet(name: str) -> bool:
+    """Whether ``name`` is a folder with parquet files, and without text files that would be read instead."""
+    folder = Path(name)
+    try:
+        files = [path.name for pattern in ("*.*", "*/*.*", "*/*/*.parquet") for path in folder.glob(pattern)]
+    except OSError:
+        return False  # the source that tries to read it says why it cannot
+    texts = re.compile(rf"(.+\.)?({'|'.join(SPLITS)})\.(txt|conllu|jsonl|tsv)")
+    return any(file.endswith(".parquet") for file in files) and not any(map(texts.fullmatch, files))

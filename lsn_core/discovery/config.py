@@ -7,10 +7,13 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lsn_core.discovery.criteria import CRITERIA
 from lsn_core.errors import LsnError
 from lsn_core.masks.ticket import METHODS
 
 PRECISIONS = ("fp32", "bf16")
+SCOPES = ("global", "stack", "layer", "matrix")
+"""Which weights a pruning compares with one another: those of the whole model, or of each part alone."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Training:
 
     AdamW without weight decay and a learning rate that falls linearly to zero, as in Foroutan et al.
     (2022), appendix A; each round begins with a fresh optimiser and schedule. `train_lines` and
-    `score_lines` bound how many items of the train and test split are used.
+    `score_lines` bound how many items of the train and test split are used. `accumulate` is the number of
+    pieces that a batch goes through the model in: the same step with less memory.
     """
 
     steps: int = 100
@@ -30,6 +34,7 @@ class Training:
     precision: str = "bf16"
     train_lines: int = 4096
     score_lines: int = 300
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "train_lines", "score_lines"):
@@ -38,11 +43,28 @@ class Training:
         _require(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "between 0 and 1")
         _require(self.clip_norm > 0, "clip_norm", self.clip_norm, "above 0")
         _require(self.precision in PRECISIONS, "precision", self.precision, " or ".join(PRECISIONS))
+        _require(
+            self.accumulate >= 1 and self.batch_size % self.accumulate == 0,
+            "accumulate",
+            self.accumulate,
+            f"a number that divides the batch size, {self.batch_size}",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON. Those at which nothing changes are left out: hashes stay as they were."""
+        settings = asdict(self)
+        if self.accumulate == 1:
+            del settings["accumulate"]
+        return settings
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything but language and seed: tickets of one atlas, task and method share one recipe."""
+    """Everything but language and seed: tickets of one atlas, task and method share one recipe.
+
+    `calibration_batches` training batches are shown to the trained network for a criterion that asks for
+    more than weights; which ones follows from the ticket's seed.
+    """
 
     task: str
     method: str = "imp"
@@ -52,13 +74,15 @@ class Recipe:
     scope: str = "global"
     schedule: str = "linear"
     training: Training = field(default_factory=Training)
+    calibration_batches: int = 16
 
     def __post_init__(self) -> None:
         _require(self.method in METHODS, "method", self.method, "one of " + ", ".join(METHODS))
         _require(1 <= self.rounds <= 9, "rounds", self.rounds, "from 1 to 9 (10 % of the weights each)")
-        _require(self.criterion == "magnitude", "criterion", self.criterion, "'magnitude'")
-        _require(self.scope == "global", "scope", self.scope, "'global'")
+        _require(self.criterion in CRITERIA, "criterion", self.criterion, "one of " + ", ".join(CRITERIA))
+        _require(self.scope in SCOPES, "scope", self.scope, "one of " + ", ".join(SCOPES))
         _require(self.schedule == "linear", "schedule", self.schedule, "'linear'")
+        _require(self.calibration_batches >= 1, "calibration_batches", self.calibration_batches, "at least 1")
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -66,7 +90,11 @@ class Recipe:
         return tuple(round(k / 10, 1) for k in range(1, self.rounds + 1))
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the recipe as JSON, with the calibration where the criterion needs one."""
+        content = asdict(self) | {"training": self.training.to_dict()}
+        if CRITERIA[self.criterion].needs is None:
+            del content["calibration_batches"]
+        return content
 
 
 def config_hash(

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import torch
+
 from lsn_core.discovery.config import Recipe
 from lsn_core.discovery.pruning import kept_at
-from lsn_core.discovery.training import Bench, round_seed, scoring_seed
+from lsn_core.discovery.training import Bench, Calibration, calibration_seed, round_seed, scoring_seed
 from lsn_core.masks.codec import make_random_survival
 from lsn_core.masks.mask import Mask, mask_from_survival
 from lsn_core.masks.ticket import Score
@@ -50,19 +52,21 @@ OnStep = Callable[[int, int, int], None]
 """Called with the round, the steps done in it and its steps in all; may raise to stop."""
 
 
-def base_masks(bench: Bench, levels: Sequence[float]) -> tuple[Mask, ...]:
+def base_masks(bench: Bench, levels: Sequence[float], scope: str = "global") -> tuple[Mask, ...]:
     """Return the magnitude masks of the untouched pretrained weights, one a level."""
     full = Mask.full(bench.layout)
     bench.rewind(full)
-    return one_shot_masks(bench, levels)
+    return one_shot_masks(bench, levels, bench.importance("magnitude"), scope)
 
 
-def one_shot_masks(bench: Bench, levels: Sequence[float]) -> tuple[Mask, ...]:
-    """Return the magnitude masks of the bench's present weights, one a level, nested."""
+def one_shot_masks(
+    bench: Bench, levels: Sequence[float], importance: Sequence[torch.Tensor], scope: str
+) -> tuple[Mask, ...]:
+    """Return the masks of one set of scores (per matrix, as `Bench.importance` returns), one a level, nested."""
     masks: list[Mask] = []
     mask = Mask.full(bench.layout)
     for level in levels:
-        mask = bench.prune(mask, kept_at(bench.layout.size, level))
+        mask = bench.prune(mask, kept_at(bench.layout.size, level), importance, scope)
         masks.append(mask)
     return tuple(masks)
 
@@ -122,7 +126,15 @@ def _next_masks(
 ) -> tuple[Mask, ...]:
     recipe = work.recipe
     if recipe.method == "imp" and number < recipe.rounds:
-        return (*masks, bench.prune(mask, kept_at(bench.layout.size, recipe.levels[number])))
+        keep = kept_at(bench.layout.size, recipe.levels[number])
+        return (*masks, bench.prune(mask, keep, _importance(bench, work), recipe.scope))
     if recipe.method == "oneshot" and number == 0:
-        return one_shot_masks(bench, recipe.levels)
+        return one_shot_masks(bench, recipe.levels, _importance(bench, work), recipe.scope)
     return masks
+
+
+def _importance(bench: Bench, work: Work) -> list[torch.Tensor]:
+    recipe = work.recipe
+    seed = calibration_seed(recipe.task, work.language, work.seed)
+    calibration = Calibration(work.train, recipe.training, recipe.calibration_batches, seed)
+    return bench.importance(recipe.criterion, calibration)

@@ -3,15 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import torch
 
 from lsn_core.errors import LsnError
+from lsn_core.masks.layout import Layout
 
 
 def kept_at(size: int, sparsity: float) -> int:
     """Return how many of `size` weights are kept at a sparsity: exact to one weight."""
     return size - round(sparsity * size)
+
+
+def default_scope(layout: Layout) -> str:
+    """Return the scope of a model that nobody chose one for.
+
+    `global`, or `stack` where encoder and decoder lie side by side: their weights differ in size for other
+    reasons than importance (Foroutan et al. 2022 prune the two of mT5 apart).
+    """
+    return "stack" if len({matrix.stack for matrix in layout.matrices}) > 1 else "global"
+
+
+def groups_of(layout: Layout, scope: str) -> list[list[int]]:
+    """Return the matrices (by number, in layout order) whose weights are compared with one another.
+
+    `scope` is one of `config.SCOPES`. A matrix outside the layers, such as a pooler, is a group of its own
+    in scope `layer`.
+    """
+    groups: dict[object, list[int]] = {}
+    for number, matrix in enumerate(layout.matrices):
+        key = {
+            "global": (),
+            "stack": matrix.stack,
+            "layer": number if matrix.layer is None else (matrix.stack, matrix.layer),
+            "matrix": number,
+        }[scope]
+        groups.setdefault(key, []).append(number)
+    return list(groups.values())
+
+
+def divide(keep: int, sizes: Sequence[int], alive: Sequence[int]) -> list[int]:
+    """Divide `keep` weights among groups of `sizes` weights: the same sparsity in each, the total exact.
+
+    What is left after rounding down goes to the largest remainders, the first of equal ones (Hamilton's
+    method), but no group is given more than it has `alive`. The shares of a smaller `keep` always fit into
+    what an earlier division left. Raises LsnError when fewer than `keep` weights are alive in all.
+    """
+    total = sum(sizes)
+    _check_alive(keep, sum(alive))
+    shares = [keep * size // total for size in sizes]
+    order = sorted(range(len(sizes)), key=lambda group: (-(keep * sizes[group] % total), group))
+    left = keep - sum(shares)
+    for group in cycle(order):
+        if left == 0:
+            break
+        if shares[group] < alive[group]:
+            shares[group] += 1
+            left -= 1
+    return shares
+
+
+def keep_in_groups(
+    scores: Sequence[torch.Tensor],
+    alive: Sequence[torch.Tensor],
+    keep: int,
+    groups: Sequence[Sequence[int]],
+) -> list[torch.Tensor]:
+    """Keep the highest scores of each group of matrices, `keep` in all, by `divide` and `keep_largest`."""
+    shares = divide(
+        keep,
+        [sum(alive[m].numel() for m in group) for group in groups],
+        [sum(int(torch.count_nonzero(alive[m])) for m in group) for group in groups],
+    )
+    kept: dict[int, torch.Tensor] = {}
+    for group, share in zip(groups, shares, strict=True):
+        chosen = keep_largest([scores[m] for m in group], [alive[m] for m in group], share)
+        kept.update(zip(group, chosen, strict=True))
+    return [kept[m] for m in range(len(alive))]
 
 
 def keep_largest(
@@ -35,15 +104,18 @@ def keep_largest(
     living = torch.cat([a.reshape(-1) for a in alive])
     if bool(torch.isnan(flat).any()):
         raise LsnError("A pruning score is not a number, so training diverged; use a lower learning rate.")
-    count = int(torch.count_nonzero(living))
-    if keep > count:
-        raise LsnError(f"Cannot keep {keep} weights: only {count} are left after the rounds before.")
+    _check_alive(keep, int(torch.count_nonzero(living)))
     # A removed weight counts as zero: it never raises the threshold, and is never among the ties.
     flat.masked_fill_(~living, 0.0)
     kept = _largest(flat, living, keep)
     return [
         part.reshape(a.shape) for part, a in zip(kept.split([a.numel() for a in alive]), alive, strict=True)
     ]
+
+
+def _check_alive(keep: int, alive: int) -> None:
+    if keep > alive:
+        raise LsnError(f"Cannot keep {keep} weights: only {alive} are left after the rounds before.")
 
 
 def _largest(values: torch.Tensor, living: torch.Tensor, keep: int) -> torch.Tensor:

@@ -15,16 +15,18 @@ import torch
 from lsn_core.data.source import Source, open_source
 from lsn_core.discovery.config import Recipe, Training, config_hash
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
+from lsn_core.discovery.pruning import default_scope
 from lsn_core.discovery.state import load_progress, save_progress
 from lsn_core.discovery.training import Bench, check_length, load_features
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
 from lsn_core.masks.ticket_file import TicketHeader
-from lsn_core.models.loading import load_model
-from lsn_core.tasks.base import Feature
-from lsn_core.tasks.registry import task_named
+from lsn_core.models.loading import LoadedModel, family_named, load_model
+from lsn_core.tasks.base import Feature, Task
+from lsn_core.tasks.registry import task_for
 
 BASE_LEVELS = Recipe(task="mlm").levels
 """The base ticket always has all nine levels, so that it serves any recipe."""
@@ -73,6 +75,27 @@ class Setup:
         return Workshop(self, ())
 
 
+def prepare_torch(setup: Setup) -> None:
+    """Let this process compute with as many threads as asked for, and the same way every time."""
+    if setup.device == "cpu":
+        torch.set_num_threads(setup.threads)
+    # Read by CUDA when it starts; without it, matrix products there are not deterministic.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def equipment(setup: Setup) -> tuple[Source, Task, LoadedModel]:
+    """Return source, task and model, the model with the task's head; LsnError when they do not fit together."""
+    task = task_for(setup.task, family_named(setup.model))
+    source = open_source(setup.data)
+    loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(source))
+    check_length(loaded, setup.max_length)
+    task.check(loaded)
+    return source, task, loaded
+
+
 OnProgress = Callable[[TicketJob, int], None]
 """Called with the job and how many training steps of it are done; may raise to stop."""
 
@@ -80,32 +103,25 @@ OnProgress = Callable[[TicketJob, int], None]
 class Workshop:
     """A model on its bench beside an atlas: makes tickets one after the other."""
 
-    def __init__(self, setup: Setup, jobs: Sequence[TicketJob]) -> None:
+    def __init__(
+        self, setup: Setup, jobs: Sequence[TicketJob] | Callable[[Layout], Sequence[TicketJob]]
+    ) -> None:
         """Load model and text and try them out, then open the atlas or make a new one.
 
-        Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
+        Where the jobs depend on the model's matrices, `jobs` is called with them. Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
         """
-        if setup.device == "cpu":
-            torch.set_num_threads(setup.threads)
-        # Read by CUDA when it starts; without it, matrix products there are not deterministic.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        prepare_torch(setup)
         self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
-        task = task_named(setup.task)
-        self.source: Source = open_source(setup.data)
-        loaded = load_model(setup.model, task.auto_class, setup.device, task.head_settings(self.source))
-        check_length(loaded, setup.max_length)
-        task.check(loaded)
+        self.source, task, loaded = equipment(setup)
         self.bench = Bench(loaded, task)
+        self.jobs: Sequence[TicketJob] = jobs(loaded.layout) if callable(jobs) else jobs
         self._fingerprints: dict[str, str] = {}
         self._features: dict[tuple[str, str, Training], Sequence[Feature]] = {}
-        for job in jobs:
+        for job in self.jobs:
             for split in ("train", "test"):
                 self.features(job.language, split, job.recipe.training)
         self.atlas = Atlas.open_or_create(setup.atlas, loaded.info, loaded.layout)
-        for job in jobs:
+        for job in self.jobs:
             self.check(job)
 
     def base(self) -> Ticket:
@@ -114,16 +130,17 @@ class Workshop:
             present = self.atlas.base()
             if present is not None:
                 return present
-            masks = base_masks(self.bench, BASE_LEVELS)
+            scope = default_scope(self.bench.layout)
+            masks = base_masks(self.bench, BASE_LEVELS, scope)
             ticket = Ticket(
                 key=BASE_KEY,
                 layout=self.bench.layout,
                 levels=BASE_LEVELS,
                 survival=survival_from_masks(masks),
                 scores=(),
-                provenance=self._provenance({"criterion": "magnitude", "scope": "global"}, {}, 0.0),
+                provenance=self._provenance({"criterion": "magnitude", "scope": scope}, {}, 0.0),
                 config_hash=config_hash(
-                    Recipe(task="", method="base"), "", 0, self.bench.loaded.identity, ""
+                    Recipe(task="", method="base", scope=scope), "", 0, self.bench.loaded.identity, ""
                 ),
             )
             self.atlas.save(ticket)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,10 @@ from torch import nn
 
 from lsn_core.data.source import Source
 from lsn_core.discovery.config import Training
-from lsn_core.discovery.pruning import keep_largest
+from lsn_core.discovery.criteria import CRITERIA, GRADIENT, INPUT_NORM, Evidence
+from lsn_core.discovery.pruning import groups_of, keep_in_groups
 from lsn_core.errors import LsnError
-from lsn_core.masks.layout import Layout
+from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.masks.mask import Mask
 from lsn_core.models.families import prunable_parameters
 from lsn_core.models.loading import LoadedModel
@@ -25,6 +29,18 @@ OnStep = Callable[[int, int], None]
 """Called after each training step with the number done and the number in all; may raise to stop."""
 
 _SCORING_BATCH = 64
+_NO_LABEL = -100
+"""What stands in a batch's `labels` where nothing is to be predicted (the convention of PyTorch's losses)."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Which batches a criterion is shown: the first `batches` that training with `seed` would see."""
+
+    features: Sequence[Feature]
+    settings: Training
+    batches: int
+    seed: int
 
 
 class Bench:
@@ -37,12 +53,16 @@ class Bench:
         self.layout: Layout = loaded.layout
         self.device = next(self.model.parameters()).device
         self._prunable = prunable_parameters(self.model, loaded.family)
-        self._theta0 = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        # Each value under one name: tied embeddings, which have several, can be most of a model.
+        self._values = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
+        self._theta0 = {name: value.detach().clone() for name, value in self._values.items()}
+        start_of = {id(value): self._theta0[name] for name, value in self._values.items()}
+        self._starts = [start_of[id(weight)] for weight in self._prunable.values()]
 
     @torch.no_grad()
     def rewind(self, mask: Mask) -> None:
         """Put every weight and buffer, the head's too, back to θ0, and zero what the mask removes."""
-        for name, value in self.model.state_dict().items():
+        for name, value in self._values.items():
             value.copy_(self._theta0[name])
         _zero_removed(list(self._prunable.values()), self._kept(mask))
 
@@ -52,24 +72,21 @@ class Bench:
         """Train from the present weights for `settings.steps` steps, with the mask applied after each.
 
         Data order, hidden pieces and dropout follow from `seed` alone. A weight that the mask removes is
-        zero in every forward pass.
+        zero in every forward pass. Batches in pieces (`settings.accumulate`) give the same gradient up to
+        rounding, but for dropout, which then draws other numbers.
         """
         kept = self._kept(mask)
         prunable = list(self._prunable.values())
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0, fused=True)
-        rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
-        batches = training_batches([len(f["ids"]) for f in features], settings.batch_size, rng)
+        batches = self._training_batches(features, settings, seed)
         self.model.train()
         for step in range(settings.steps):
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * (1 - step / settings.steps)
-            chosen = [features[i] for i in next(batches)]
-            batch = self._to_device(self.task.collate(chosen, self.loaded.tokenizer, rng, training=True))
-            with self._autocast(settings):
-                loss = self.task.loss(self.model, self.loaded.family, batch)
-            loss.backward()
+            for part, share in micro_batches(next(batches), settings.accumulate):
+                (self._loss(part, settings) * share).backward()
             with torch.no_grad():
                 # Weights that the sub-network lacks have no say in the norm that clips the gradient.
                 _zero_removed([p.grad for p in prunable if p.grad is not None], kept)
@@ -98,13 +115,109 @@ class Bench:
         with self._autocast(settings):
             return self.task.evaluate(self.model, self.loaded.family, batches())
 
+    def importance(self, criterion: str, calibration: Calibration | None = None) -> list[torch.Tensor]:
+        """Return the score of every weight, per matrix: by a criterion, with the weights as they are now.
+
+        `calibration` is for a criterion that needs more than weights (`CRITERIA`). It runs without dropout
+        and leaves weights and gradients alone.
+        """
+        found = CRITERIA[criterion]
+        gradients: Sequence[torch.Tensor | None] = [None] * len(self._prunable)
+        norms: Sequence[torch.Tensor | None] = gradients
+        if found.needs is not None:
+            assert calibration is not None
+            self.model.eval()
+            if found.needs == GRADIENT:
+                gradients = self._mean_gradients(calibration)
+            elif found.needs == INPUT_NORM:
+                norms = self._input_norms(calibration)
+        with torch.no_grad():
+            return [
+                found.score(Evidence(weight.detach(), start, gradient, norm))
+                for weight, start, gradient, norm in zip(
+                    self._prunable.values(), self._starts, gradients, norms, strict=True
+                )
+            ]
+
     @torch.no_grad()
-    def prune(self, mask: Mask, keep: int) -> Mask:
-        """Return the mask that keeps the `keep` largest |weight| among those that `mask` keeps."""
-        scores = [p.detach().abs() for p in self._prunable.values()]
-        kept = keep_largest(scores, self._kept(mask), keep)
+    def prune(
+        self,
+        mask: Mask,
+        keep: int,
+        importance: Sequence[torch.Tensor] | None = None,
+        scope: str = "global",
+    ) -> Mask:
+        """Return the mask that keeps the `keep` most important weights among those that `mask` keeps.
+
+        `importance` is what `importance` returned, by default the magnitudes; weights are compared within
+        `scope`, and every part of the model that it names gets the same sparsity.
+        """
+        scores = self.importance("magnitude") if importance is None else importance
+        kept = keep_in_groups(scores, self._kept(mask), keep, groups_of(self.layout, scope))
         arrays = {name: k.cpu().numpy() for name, k in zip(self._prunable, kept, strict=True)}
         return Mask.from_arrays(arrays, self.layout)
+
+    def _mean_gradients(self, calibration: Calibration) -> list[torch.Tensor]:
+        """Per matrix ∂L/∂w: the mean over the calibration batches of each one's mean loss."""
+        weights = list(self._prunable.values())
+        sums = [torch.zeros_like(weight) for weight in weights]
+        for batch in self._calibration_batches(calibration):
+            for part, share in micro_batches(batch, calibration.settings.accumulate):
+                loss = self._loss(part, calibration.settings) * share
+                # A matrix that the task does not use has no gradient: nothing depends on its weights.
+                for total, gradient in zip(
+                    sums, torch.autograd.grad(loss, weights, allow_unused=True), strict=True
+                ):
+                    if gradient is not None:
+                        total += gradient
+        return [total / calibration.batches for total in sums]
+
+    @torch.no_grad()
+    def _input_norms(self, calibration: Calibration) -> list[torch.Tensor]:
+        """Per matrix the L2 norm (in,) of each of its input features over the calibration batches."""
+        squares = [
+            torch.zeros(weight.shape[1], dtype=torch.float64, device=self.device)
+            for weight in self._prunable.values()
+        ]
+        numbers = {id(weight): number for number, weight in enumerate(self._prunable.values())}
+        shown: Batch = {}
+
+        def add(number: int, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            positions = _positions_read(self.layout.matrices[number], inputs[0].shape[:-1], shown)
+            squares[number] += _sum_of_squares(inputs[0], positions)
+
+        hooks = [
+            module.register_forward_pre_hook(partial(add, numbers[id(module.weight)]))
+            for module in self.model.modules()
+            if id(getattr(module, "weight", None)) in numbers
+        ]
+        try:
+            for batch in self._calibration_batches(calibration):
+                for shown, _ in micro_batches(batch, calibration.settings.accumulate):
+                    self._loss(shown, calibration.settings)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return [total.sqrt().float() for total in squares]
+
+    def _calibration_batches(self, calibration: Calibration) -> Iterator[Batch]:
+        return itertools.islice(
+            self._training_batches(calibration.features, calibration.settings, calibration.seed),
+            calibration.batches,
+        )
+
+    def _training_batches(
+        self, features: Sequence[Feature], settings: Training, seed: int
+    ) -> Iterator[Batch]:
+        """Yield batches without end; their order and what is random in them follow from `seed` alone."""
+        rng = np.random.default_rng(seed)
+        for chosen in training_batches([len(f["ids"]) for f in features], settings.batch_size, rng):
+            items = [features[i] for i in chosen]
+            yield self._to_device(self.task.collate(items, self.loaded.tokenizer, rng, training=True))
+
+    def _loss(self, batch: Batch, settings: Training) -> torch.Tensor:
+        with self._autocast(settings):
+            return self.task.loss(self.model, self.loaded.family, batch)
 
     def _kept(self, mask: Mask) -> list[torch.Tensor]:
         return [torch.from_numpy(mask[name]).to(self.device) for name in self._prunable]
@@ -118,6 +231,41 @@ class Bench:
         return nullcontext()
 
 
+def micro_batches(batch: Batch, parts: int) -> list[tuple[Batch, float]]:
+    """Split a batch by rows into `parts`, each with its share of the batch's labels.
+
+    A task's loss is the mean over the labels of what it is shown, so the sum of the parts' losses times
+    their shares is the loss of the whole batch. Parts without a label are left out.
+    """
+    if parts == 1:
+        return [(batch, 1.0)]
+    split = {name: value.tensor_split(parts) for name, value in batch.items()}
+    labels = [int((part != _NO_LABEL).sum()) for part in split["labels"]]
+    return [
+        ({name: pieces[number] for name, pieces in split.items()}, count / sum(labels))
+        for number, count in enumerate(labels)
+        if count
+    ]
+
+
+def _positions_read(matrix: Matrix, shape: torch.Size, batch: Batch) -> torch.Tensor | None:
+    """Return where a matrix reads pieces rather than padding, bool of `shape`; None: it does everywhere.
+
+    `shape` is that of the matrix's input without the features: (batch, length), or (batch,) for a pooler.
+    """
+    masks = [batch["attention_mask"].bool()]
+    if matrix.stack == "decoder" and matrix.component not in ("cross key", "cross value"):
+        # The decoder reads the right answer so far, as long as the labels are.
+        masks.insert(0, batch["labels"] != _NO_LABEL)
+    return next((mask for mask in masks if mask.shape == shape), None)
+
+
+def _sum_of_squares(inputs: torch.Tensor, positions: torch.Tensor | None) -> torch.Tensor:
+    """Return for each feature of `inputs` (…, in) the sum of its squares over some positions, float64 (in,)."""
+    chosen = inputs.flatten(0, -2) if positions is None else inputs[positions]
+    return chosen.double().square().sum(0)
+
+
 def _zero_removed(weights: list[Any], kept: list[torch.Tensor]) -> None:
     # One fused call for all matrices; a bool mask costs a quarter of a float one.
     torch._foreach_mul_(weights, kept)
@@ -126,7 +274,7 @@ def _zero_removed(weights: list[Any], kept: list[torch.Tensor]) -> None:
 def check_length(loaded: LoadedModel, max_length: int) -> None:
     """Raise LsnError when the model cannot read `max_length` pieces at once."""
     readable = loaded.info["positions"]
-    if max_length > readable:
+    if readable is not None and max_length > readable:
         raise LsnError(
             f"The option --max-length is {max_length}, but {loaded.info['name']!r} reads at most {readable} "
             "pieces at once; give a smaller one."
@@ -139,6 +287,11 @@ def load_features(
     """Encode one split of one language for a task, as many items as the settings allow."""
     limit = settings.train_lines if split == "train" else settings.score_lines
     return task.features(source, language, split, limit, loaded.tokenizer, settings.max_length)
+
+
+def calibration_seed(task: str, language: str, seed: int) -> int:
+    """Return the seed of a ticket's calibration batches, the same ones in every round."""
+    return stable_seed("calibration", task, language, seed)
 
 
 def round_seed(task: str, language: str, seed: int, round_number: int) -> int:

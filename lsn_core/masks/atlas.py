@@ -103,14 +103,16 @@ class Atlas:
                     return cls._create(path, model, layout)
         atlas = cls.open(path)
         _check_model(model)
-        if atlas.model["fingerprint"] != model["fingerprint"]:
+        same = atlas.model["fingerprint"] == model["fingerprint"]
+        # An encoder taken from an encoder-decoder model has its name, but neither all its weights nor its layout.
+        if atlas.layout != layout and (same or atlas.model["name"] == model["name"]):
+            raise LsnError(
+                f"{path} is an atlas over other matrices of {atlas.model['name']}; choose another folder"
+            )
+        if not same:
             raise LsnError(
                 f"{path} is an atlas of another model ({atlas.model['name']}, not {model['name']} "
                 "with these weights); choose another folder"
-            )
-        if atlas.layout != layout:
-            raise LsnError(
-                f"{path} is an atlas over other matrices of {atlas.model['name']}; choose another folder"
             )
         return atlas
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +40,41 @@ def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         _sync_folder(target.parent)
     except OSError as error:
         raise LsnError(f"{target} cannot be written: {reason(error)}") from error
+
+
+def check_new(path: Path) -> None:
+    """LsnError when there is something at the path that writing would destroy, or no name to write to."""
+    if not path.name:
+        raise LsnError(f"{str(path)!r} is not the name of a file or folder that can be made")
+    if os.path.lexists(path):
+        raise LsnError(f"{path} is there already and is not overwritten; choose another name or remove it")
+
+
+def write_new(path: Path, write: Callable[[Path], object]) -> None:
+    """Make a file or a folder: ``write`` makes it under another name, and it gets its own once it is whole.
+
+    Raises LsnError when something is at the path already, or it cannot be written to.
+    """
+    check_new(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        for file in (temporary, *temporary.rglob("*")):
+            if file.is_file():
+                with open(file, "rb+") as stream:
+                    os.fsync(stream.fileno())
+        check_new(path)
+        os.rename(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise LsnError(f"{path} cannot be written: {reason(error)}") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 @contextmanager

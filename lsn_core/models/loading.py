@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from lsn_core.errors import LsnError
 from lsn_core.masks.layout import Layout
-from lsn_core.models.families import Family, encoder_of, family_of, layout_of
+from lsn_core.models.families import Family, body_parameters, family_of, layout_of, name_in_body
 
 _HEAD_SEED = 20_221_207
 _NOT_IDENTITY = frozenset({"transformers_version", "_name_or_path", "_commit_hash", "dtype", "architectures"})
@@ -35,9 +36,10 @@ transformers.logging.disable_progress_bar()
 class LoadedModel:
     """A model with its tokenizer, its family and what identifies it.
 
-    `info` goes into atlases and tickets: name, revision, fingerprint, family and size. `identity` is a
-    sha256 (hex) over all that a training run on it depends on: every weight, the head's too, the
-    tokenizer and the configuration. `untrained` names the weights that the checkpoint lacks.
+    `info` goes into atlases and tickets: name, revision, fingerprint, family and size; its `layers` are those
+    of all stacks together, and its `positions`, the pieces read at once, are None where there is no bound.
+    `identity` is a sha256 (hex) over all that a training run on it depends on: every weight, the head's too,
+    the tokenizer and the configuration. `untrained` names the weights that the checkpoint lacks.
     """
 
     model: nn.Module
@@ -56,12 +58,11 @@ def load_model(
 
     `settings` go into the model's configuration, such as the labels of its head. A head that the checkpoint
     lacks gets the same random weights in every process; a pooler that it lacks is part of such a head, and
-    not prunable. Raises LsnError when
-    the model cannot be found or read, its family is not supported, or the checkpoint lacks weights of
-    the encoder.
+    not prunable. Raises LsnError when the model cannot be found or read, its family is not supported or has
+    no such head, or the checkpoint lacks weights below the head.
     """
     path = _resolve(name)
-    try:
+    with _loading(name):
         config = AutoConfig.from_pretrained(path, trust_remote_code=False, **(settings or {}))
         family = family_of(config.model_type)
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
@@ -76,25 +77,17 @@ def load_model(
             attn_implementation="eager",
             output_loading_info=True,
         )
-    except LsnError:
-        raise
-    except Exception as error:  # transformers raises many kinds for a missing or broken model
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise LsnError(
-            f"The model {name!r} could not be loaded; give 'demo', a local folder in the hub's layout, or "
-            f"the name of a model on the hub ({reason})."
-        ) from error
     untrained = tuple(sorted(report["missing_keys"]))
-    missing = [
-        key for key in untrained if key.startswith(f"{family.prefix}.") and not _is_pooler(key, family)
-    ]
+    lacking = [inside for key in untrained if (inside := name_in_body(model, family, key)) is not None]
+    missing = [inside for inside in lacking if not _is_pooler(inside, family)]
     if missing:
+        parts = " and ".join(stack.name for stack in family.stacks)
         raise LsnError(
-            f"The checkpoint of {name!r} lacks {len(missing)} weights of the encoder, {missing[0]!r} among "
+            f"The checkpoint of {name!r} lacks {len(missing)} weights of the {parts}, {missing[0]!r} among "
             "them; give a checkpoint that save_pretrained() wrote."
         )
     weights = fingerprint(model, family)
-    if any(_is_pooler(key, family) for key in untrained):
+    if lacking:
         family = replace(family, pooler=None)
     layout = layout_of(model, family)
     commit = getattr(config, "_commit_hash", None)
@@ -103,24 +96,48 @@ def load_model(
         "revision": commit or "local",
         "fingerprint": weights,
         "family": family.model_type,
-        "layers": len({m.layer for m in layout.matrices if m.layer is not None}),
+        "layers": len({(m.stack, m.layer) for m in layout.matrices if m.layer is not None}),
         "heads": config.num_attention_heads,
         "hidden_size": config.hidden_size,
-        "positions": config.max_position_embeddings - family.reserved_positions(config),
+        "positions": family.positions(config),
         "prunable_weights": layout.size,
     }
     identity = _identity(model, tokenizer)
     return LoadedModel(model.to(device), tokenizer, family, layout, info, identity, untrained)
 
 
+def family_named(name: str) -> Family:
+    """Return the family of the model called `name`, from its configuration alone.
+
+    Raises LsnError when the model cannot be found or its family is not supported.
+    """
+    path = _resolve(name)
+    with _loading(name):
+        return family_of(AutoConfig.from_pretrained(path, trust_remote_code=False).model_type)
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except LsnError:
+        raise
+    except Exception as error:  # transformers raises many kinds for a missing or broken model
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise LsnError(
+            f"The model {name!r} could not be loaded; give 'demo', a local folder in the hub's layout, or "
+            f"the name of a model on the hub ({reason})."
+        ) from error
+
+
 def fingerprint(model: nn.Module, family: Family) -> str:
-    """Return the sha256 (hex) of the encoder's weights as float32, in name order; heads do not count.
+    """Return the sha256 (hex) of the weights below the head as float32, in name order; heads do not count.
 
     The pooler is left out, because a masked-language model is loaded without it.
     """
     digest = hashlib.sha256()
-    for name, parameter in sorted(encoder_of(model, family).named_parameters()):
-        if not _is_pooler(f"{family.prefix}.{name}", family):
+    for name, parameter in sorted(body_parameters(model, family)):
+        if not _is_pooler(name, family):
             _add(digest, name, parameter)
     return digest.hexdigest()
 
@@ -143,7 +160,7 @@ def _add(digest: Any, name: str, value: torch.Tensor) -> None:
 
 
 def _is_pooler(name: str, family: Family) -> bool:
-    return family.pooler is not None and name.startswith(f"{family.prefix}.{family.pooler.split('.')[0]}.")
+    return family.pooler is not None and name.startswith(f"{family.pooler.split('.')[0]}.")
 
 
 def _resolve(name: str) -> str:

@@ -1,4 +1,7 @@
-"""Which items make up which batch: a pure function of the seed, so that a resumed run sees the same ones."""
+"""Which items make up which batch, and how their rows are padded.
+
+The choice is a pure function of the seed, so that a resumed run sees the same batches.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
+
+IGNORED = -100
+"""The label of a place that has none; torch's losses leave it out by default."""
 
 _CHUNK = 16
 """Batches drawn together and sorted by length, to waste little on padding."""
@@ -48,3 +55,11 @@ def scoring_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[in
     order = np.argsort(np.asarray(lengths), kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size].tolist()
+
+
+def pad(rows: Sequence[np.ndarray], filler: int) -> torch.Tensor:
+    """Return rows of whole numbers as one tensor (rows, longest), shorter ones filled up at their end."""
+    padded = np.full((len(rows), max(map(len, rows))), filler, dtype=np.int64)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return torch.from_numpy(padded)

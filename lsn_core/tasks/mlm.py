@@ -15,9 +15,10 @@ from lsn_core.errors import LsnError
 from lsn_core.models.families import Family, encoder_of
 from lsn_core.models.loading import LoadedModel
 from lsn_core.tasks.base import Batch, Feature, Task
+from lsn_core.tasks.batching import IGNORED
+from lsn_core.tasks.checks import check_padding, check_vocabulary
 
 MASKED_SHARE = 0.15
-IGNORED = -100
 
 
 class MaskedLanguageModelling(Task):
@@ -31,14 +32,8 @@ class MaskedLanguageModelling(Task):
         name, tokenizer = loaded.info["name"], loaded.tokenizer
         if tokenizer.mask_token_id is None:
             raise LsnError(f"The tokenizer of {name!r} has no mask piece, so it cannot do the task 'mlm'.")
-        if tokenizer.pad_token_id is None:
-            raise LsnError(f"The tokenizer of {name!r} has no padding piece, so it cannot do the task 'mlm'.")
-        embedded = loaded.model.get_input_embeddings().num_embeddings  # type: ignore[operator]
-        if len(tokenizer) > embedded:
-            raise LsnError(
-                f"The tokenizer of {name!r} has {len(tokenizer)} pieces, but the model embeds {embedded}; give "
-                "the tokenizer that belongs to the model."
-            )
+        check_padding(loaded, self.name)
+        check_vocabulary(loaded)
 
     def features(
         self,

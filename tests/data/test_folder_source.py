@@ -110,9 +110,6 @@ def test_folders_that_cannot_serve(tmp_path):
     empty.mkdir()
     assert "en.train.txt" in sentence(lambda: open_source(str(empty)))
     assert "empty" in sentence(lambda: open_source("  "))
-    message = sentence(lambda: open_source("hub:wikiann"))
-    assert "hub:wikiann" in message
-    assert "cldr" in message
 
 
 def test_languages_and_splits_that_are_not_there(tmp_path):

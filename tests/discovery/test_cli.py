@@ -155,7 +155,7 @@ def bad_data(tmp_path: Path) -> Path:
         (["--data", "{tmp}/binary"], "UTF-8"),
         (["--data", "{tmp}/unreadable"], "en.train.txt is a"),
         (["--data", "{tmp}/nothing"], "does not exist"),
-        (["--data", "hub:some/thing"], "not supported"),
+        (["--data", "hub:thing"], "hub:wikiann"),
         (["--rounds", "12"], "rounds"),
         (["--steps", "0"], "steps"),
         (["--steps", "many"], "--steps"),
@@ -168,6 +168,10 @@ def bad_data(tmp_path: Path) -> Path:
         (["--device", "toaster"], "toaster"),
         (["--learning-rate", "7"], "learning_rate"),
         (["--max-length", "4000"], "--max-length"),
+        (["--criterion", "luck"], "criterion"),
+        (["--scope", "universe"], "scope"),
+        (["--accumulate", "5"], "accumulate"),
+        (["--criterion", "wanda", "--calibration-batches", "0"], "calibration_batches"),
         (["--bogus"], "--bogus"),
     ],
 )
@@ -261,7 +265,19 @@ def test_random_alone_brings_the_imp_tickets_that_it_is_matched_to(
 
 
 @pytest.mark.parametrize(
-    "verb", ["discover", "transfer", "retrieve", "overlap", "tree", "inspect", "verify", "pretrain"]
+    "verb",
+    [
+        "discover",
+        "transfer",
+        "retrieve",
+        "import",
+        "export",
+        "overlap",
+        "tree",
+        "inspect",
+        "verify",
+        "pretrain",
+    ],
 )
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -69,8 +69,10 @@ def test_killed_at_random_moments_then_resumed(
     subprocess.run(_command(undisturbed, tiny_folder, 1, steps), check=True, capture_output=True)
     moments = random.Random(jobs)
     before: dict[str, int] = {}
-    advances = 0
-    for kill in range(KILLS):
+    kills, advances, finished = 0, 0, 0
+    # On a slow machine a kill may come before anything is done: go on until there was something to lose.
+    while kills < KILLS or not finished:
+        assert kills < 4 * KILLS, "no ticket was finished between the kills: leave it more time"
         process = subprocess.Popen(
             _command(killed, tiny_folder, jobs, steps),
             stderr=subprocess.PIPE,
@@ -78,7 +80,7 @@ def test_killed_at_random_moments_then_resumed(
             text=True,
         )
         assert process.stderr is not None
-        if kill:  # the first one may fall anywhere, also before there is an atlas
+        if kills:  # the first one may fall anywhere, also before there is an atlas
             process.stderr.readline()
         time.sleep(moments.uniform(*wait))
         workers = _children(process)
@@ -93,12 +95,12 @@ def test_killed_at_random_moments_then_resumed(
         )
         advances += after != before
         before = after
-    assert advances >= KILLS // 2, "too few of the kills had work to lose"
+        kills += 1
+        finished = sum(rounds == ROUNDS + 1 for rounds in before.values())
+    assert advances >= 3, "too few of the kills had work to lose"
     last = subprocess.run(
         _command(killed, tiny_folder, jobs, steps), check=True, capture_output=True, text=True
     )
-    finished = sum(rounds == ROUNDS + 1 for rounds in before.values())
-    assert finished, "no ticket was finished between the kills"
     assert f"{finished} were there already" in last.stderr
     assert Atlas.open(killed).stamps() == Atlas.open(undisturbed).stamps()
     assert Atlas.open(killed).verify() == []

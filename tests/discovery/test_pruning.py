@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.utils import prune
 
-from lsn_core.discovery.pruning import keep_largest, kept_at
+from lsn_core.discovery.config import SCOPES
+from lsn_core.discovery.pruning import divide, groups_of, keep_in_groups, keep_largest, kept_at
 from lsn_core.errors import LsnError
+from tests.synthetic import odd_layout, small_layout
 
 
 def _modules(seed: int, dtype: torch.dtype = torch.float32) -> list[torch.nn.Linear]:
@@ -75,3 +81,89 @@ def test_diverged_training_is_one_sentence() -> None:
 def test_more_than_are_alive_is_one_sentence() -> None:
     with pytest.raises(LsnError, match="only 1 are left"):
         keep_largest([torch.ones(1, 2)], [torch.tensor([[True, False]])], 2)
+
+
+@pytest.mark.parametrize("sparsity", [0.1, 0.5, 0.9])
+def test_scope_matrix_equals_l1_unstructured_of_each_matrix(sparsity: float) -> None:
+    torch.manual_seed(3)
+    modules = [torch.nn.Linear(columns, rows) for rows, columns in [(20, 10), (10, 30), (40, 40), (1, 10)]]
+    size = sum(m.weight.numel() for m in modules)
+    groups = [[0], [1], [2], [3]]
+    ours = keep_in_groups(
+        [m.weight.abs() for m in modules], _all_alive(modules), kept_at(size, sparsity), groups
+    )
+    for kept, module in zip(ours, modules, strict=True):
+        prune.l1_unstructured(module, "weight", amount=sparsity)
+        assert torch.equal(kept, module.weight_mask.bool())
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_groups_hold_every_matrix_once(scope: str) -> None:
+    for layout in (odd_layout(), small_layout(pooler=True)):
+        groups = groups_of(layout, scope)
+        assert sorted(m for group in groups for m in group) == list(range(len(layout.matrices)))
+
+
+def test_groups_of_an_encoder_with_a_pooler() -> None:
+    layout = small_layout(layers=2, pooler=True)
+    assert groups_of(layout, "global") == [list(range(13))] == groups_of(layout, "stack")
+    assert groups_of(layout, "layer") == [list(range(6)), list(range(6, 12)), [12]]
+    assert groups_of(layout, "matrix") == [[m] for m in range(13)]
+
+
+def test_groups_of_encoder_and_decoder_are_apart() -> None:
+    matrices = odd_layout().matrices
+    for scope in ("stack", "layer"):
+        for group in groups_of(odd_layout(), scope):
+            assert (
+                len({(matrices[m].stack, matrices[m].layer if scope == "layer" else 0) for m in group}) == 1
+            )
+    assert len(groups_of(odd_layout(), "stack")) == 2
+
+
+def test_what_rounding_leaves_goes_to_the_largest_remainders() -> None:
+    # 5 of 9: shares of 2 7/9, 1 1/9 and 1 1/9.
+    assert divide(5, [5, 2, 2], [5, 2, 2]) == [3, 1, 1]
+    # 4 of 12 halves of equal size: 1 1/3 each, so the first one gets the one that is left.
+    assert divide(4, [4, 4, 4], [4, 4, 4]) == [2, 1, 1]
+    assert divide(4, [4, 4, 4], [1, 4, 4]) == [1, 2, 1]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    cuts=st.lists(st.floats(0, 1), min_size=1, max_size=6),
+)
+def test_shares_are_exact_fair_and_shrink_from_round_to_round(sizes: list[int], cuts: list[float]) -> None:
+    alive = sizes
+    for cut in sorted(cuts):
+        keep = kept_at(sum(sizes), cut)
+        shares = divide(keep, sizes, alive)
+        assert sum(shares) == keep
+        for share, size, most in zip(shares, sizes, alive, strict=True):
+            assert share <= most
+            assert abs(share - keep * size / sum(sizes)) < 1 + 1e-9 or most < size
+        alive = shares
+
+
+def test_too_few_alive_in_all_groups_is_one_sentence() -> None:
+    with pytest.raises(LsnError, match="only 3 are left"):
+        divide(4, [4, 4], [2, 1])
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_part_of_a_scope_has_the_same_sparsity_and_masks_are_nested(scope: str) -> None:
+    layout = odd_layout()
+    torch.manual_seed(0)
+    groups = groups_of(layout, scope)
+    alive = [torch.ones(m.shape, dtype=torch.bool) for m in layout.matrices]
+    found = [alive]
+    for number in range(1, 10):
+        keep = kept_at(layout.size, number / 10)
+        alive = keep_in_groups([torch.rand(m.shape) for m in layout.matrices], alive, keep, groups)
+        assert sum(int(kept.sum()) for kept in alive) == keep
+        for group in groups:
+            size = sum(layout.matrices[m].size for m in group)
+            assert abs(sum(int(alive[m].sum()) for m in group) - keep * size / layout.size) < 1
+        found.append(alive)
+    for before, after in pairwise(found):
+        assert not any((a & ~b).any() for a, b in zip(after, before, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from lsn_core.data.cldr import CldrSource
 from lsn_core.discovery.config import Training
 from lsn_core.discovery.lottery import base_masks
 from lsn_core.discovery.pruning import kept_at
-from lsn_core.discovery.training import Bench, check_length, load_features
+from lsn_core.discovery.training import Bench, check_length, load_features, micro_batches
 from lsn_core.errors import LsnError
 from lsn_core.masks.mask import Mask
 from lsn_core.models.families import prunable_parameters
@@ -40,10 +41,6 @@ def features(tiny_folder: Path):
 
 def _half(bench: Bench) -> Mask:
     return base_masks(bench, (0.5,))[0]
-
-
-def _scale_outside(kept: torch.Tensor, factor: float, gradient: torch.Tensor) -> torch.Tensor:
-    return torch.where(kept, gradient, gradient * factor)
 
 
 def _scale_outside(kept: torch.Tensor, factor: float, gradient: torch.Tensor) -> torch.Tensor:
@@ -118,6 +115,43 @@ def test_same_seed_same_weights_other_seed_other_weights(bench, features) -> Non
         results.append(torch.cat([p.detach().flatten() for p in bench.model.parameters()]).clone())
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
+
+
+def _without_dropout(bench: Bench) -> None:
+    for module in bench.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+
+
+@pytest.mark.parametrize("accumulate", [2, 8])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(bench, features, accumulate: int) -> None:
+    """Lines hide different numbers of pieces, so the parts' mean losses may not simply be averaged."""
+    _without_dropout(bench)
+    rng = np.random.default_rng(0)
+    batch = bench.task.collate(features[:8], bench.loaded.tokenizer, rng, training=True)
+    assert len({int((row != -100).sum()) for row in batch["labels"]}) > 1
+    gradients = []
+    for parts in (1, accumulate):
+        bench.model.zero_grad()
+        for part, share in micro_batches(batch, parts):
+            (bench.task.loss(bench.model, bench.loaded.family, part) * share).backward()
+        gradients.append(
+            torch.cat([p.grad.flatten() for p in bench.model.parameters() if p.grad is not None])
+        )
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
+    assert gradients[0].abs().max() > 1e-3
+
+
+def test_training_in_parts_sees_the_same_batches(bench, features) -> None:
+    _without_dropout(bench)
+    full, losses = Mask.full(bench.layout), []
+    for accumulate in (1, 4):
+        bench.rewind(full)
+        bench.train(features, full, replace(SETTINGS, accumulate=accumulate), 3, _ignore)
+        losses.append(bench.score(features, SETTINGS, 5)[0]["loss"])
+    bench.rewind(full)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert losses[0] != pytest.approx(bench.score(features, SETTINGS, 5)[0]["loss"], rel=1e-2)
 
 
 def test_scoring_does_not_depend_on_what_ran_before(bench, features) -> None:

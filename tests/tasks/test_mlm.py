@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lsn_core.data.cldr import CldrSource
-from lsn_core.tasks.mlm import IGNORED, MASKED_SHARE, MaskedLanguageModelling
+from lsn_core.tasks.batching import IGNORED
+from lsn_core.tasks.mlm import MASKED_SHARE, MaskedLanguageModelling
 from tests.tiny_models import tiny_tokenizer
 
 TASK = MaskedLanguageModelling()

@@ -13,6 +13,7 @@ node         fields                                             says
 ``hours``    hour, minute, hour, minute                         from a time to a time
 ``months``   year, month, year, month                           from a month to a month
 ``month``    year, month                                        a month
+``weekday``  number, Monday is 0                                a day of the week
 ``quarter``  year, quarter                                      a quarter
 ``rel``      unit, sign, count                                  "in 3 days", "3 days ago"
 ``qty``      length, unit, mantissa, decimals                   a quantity
@@ -157,7 +158,7 @@ def facts(node: Node) -> tuple[Fact, ...]:
         return ((kind, *node[2:]),)
     if kind == "at":
         return facts(node[2]) + facts(node[3])
-    if kind == "name":
+    if kind in ("name", "weekday"):
         return ()
     if kind == "aside":
         return facts(node[1]) + facts(node[2])
@@ -175,28 +176,19 @@ def node_id(node: Node) -> str:
     return "(" + ",".join(parts) + ")"
 
 
-class Planner:
-    """Draws the lines of one split: :meth:`plan` maps a number to a node, always the same."""
+class FactDraw:
+    """Draws facts of one split; whoever puts them together is a subclass."""
 
     def __init__(self, pools: Pools, split: str, seed: int) -> None:
         self.split = split
-        self._pools = pools
         self.seed = seed
+        self._pools = pools
         self._split_tag = tag(split)
-        self._menu = tuple(
-            (name, getattr(self, "_" + name)) for name, weight in KINDS.items() for _ in range(weight)
-        )
-
-    def plan(self, index: int) -> tuple[str, Node]:
-        """Kind and node of line ``index``."""
-        draw = Draw(self.seed, self._split_tag, index)
-        kind, build = draw.pick(self._menu)
-        return kind, build(draw)
-
-    # Facts. Each is drawn anew until it belongs to the split.
 
     def _mine(self, fact: Fact) -> bool:
         return fact_split(fact) == self.split
+
+    # Each is drawn anew until it belongs to the split.
 
     def _day_number(self, draw: Draw) -> int:
         while True:
@@ -229,6 +221,13 @@ class Planner:
             return 10 * (1000 + draw.below(99_000)), 0
         tenths = draw.below(1000)
         return 10 * (tenths // 9) + 1 + tenths % 9, 1
+
+    def _price(self, draw: Draw) -> tuple[int, int]:
+        """(mantissa, decimals) of an amount of money: whole, or with two decimals."""
+        mantissa, decimals = self._number(draw)
+        if decimals or draw.below(4) == 0:
+            return 100 * draw.below(1000) + 1 + draw.below(99), 2
+        return mantissa, decimals
 
     def _day(self, draw: Draw, widths: tuple[str, ...] = ("full", "full", "long", "medium")) -> Node:
         return ("date", draw.pick(widths), self._day_number(draw))
@@ -270,9 +269,7 @@ class Planner:
         style = "symbol" if draw.below(5) == 0 else "name"
         while True:
             currency = draw.pick(self._pools.currencies)
-            mantissa, decimals = self._number(draw)
-            if decimals or draw.below(4) == 0:
-                mantissa, decimals = 100 * draw.below(1000) + 1 + draw.below(99), 2
+            mantissa, decimals = self._price(draw)
             if self._mine(("money", currency, mantissa, decimals)):
                 return ("money", style, currency, mantissa, decimals)
 
@@ -312,6 +309,22 @@ class Planner:
             if member not in members:
                 members.append(member)
         return members[0] if count == 1 else ("list", style, tuple(members))
+
+
+class Planner(FactDraw):
+    """Draws the lines of one split: :meth:`plan` maps a number to a node, always the same."""
+
+    def __init__(self, pools: Pools, split: str, seed: int) -> None:
+        super().__init__(pools, split, seed)
+        self._menu = tuple(
+            (name, getattr(self, "_" + name)) for name, weight in KINDS.items() for _ in range(weight)
+        )
+
+    def plan(self, index: int) -> tuple[str, Node]:
+        """Kind and node of line ``index``."""
+        draw = Draw(self.seed, self._split_tag, index)
+        kind, build = draw.pick(self._menu)
+        return kind, build(draw)
 
     # Kinds of lines.
 

@@ -101,6 +101,7 @@ class View:
             "hours": self._hours,
             "months": self._months,
             "month": self._month,
+            "weekday": self._weekday,
             "quarter": self._quarter,
             "rel": self._rel,
             "qty": self._qty,
@@ -325,6 +326,11 @@ class View:
 
     def _month(self, year: int, month: int) -> str:
         return self._pattern(self._skeleton("yMMMM", "MMMM y"))(datetime(year, month, 1), "")
+
+    def _weekday(self, number: int) -> str:
+        # The form used within dates: the one that stands alone is an alias in CLDR's root for most locales, and
+        # Babel answers it with the words of whichever locale asked first.
+        return self._pattern("EEEE")(datetime(2001, 1, 1 + number), "")
 
     def _quarter(self, year: int, quarter: int) -> str:
         return self._pattern(self._skeleton("yQQQQ", "QQQQ y"))(datetime(year, 3 * quarter - 2, 1), "")
