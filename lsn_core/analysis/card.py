@@ -1,21 +1,26 @@
 """The card of an atlas: what it holds, how it was made and what it shows, in words and one table a task.
 
-Everything is computed from the tickets, whatever it says; a number that was not measured is left out.
+Everything is computed from the tickets and the tables made with them, whatever it says; a number that was
+not measured is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from lsn_core.analysis.calibration import language_matrix
+from lsn_core.analysis.card_cells import retrieval_lines, spread, transfer_lines
 from lsn_core.analysis.counts import load_counts
 from lsn_core.analysis.findings import read_findings, sentences
 from lsn_core.analysis.tables import scores_table
+from lsn_core.errors import CorruptFile
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.cells import RETRIEVAL, TRANSFER, CellTable, read_rows
 from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.ticket_file import TicketHeader
 
@@ -32,6 +37,7 @@ def _lines(atlas: Atlas) -> Iterator[str]:
     model = atlas.model
     headers = [header for header in atlas.headers() if header.key.method != "base"]
     scores = scores_table(atlas)
+    transfers = _rows_or_none(atlas, TRANSFER)
     yield f"# Atlas `{atlas.name}`"
     yield ""
     yield (
@@ -45,10 +51,20 @@ def _lines(atlas: Atlas) -> Iterator[str]:
         yield from _how_made(mine)
         yield from ("", *_score_lines(scores[scores["task"] == task]))
         yield from ("", *_overlap_lines(atlas, task, mine))
+        yield from transfer_lines(transfers, task)
+    yield from retrieval_lines(_rows_or_none(atlas, RETRIEVAL))
     found = read_findings(atlas)
     if found is not None and not found.empty:
         yield from ("", "## Findings", "", *(f"- {sentence}" for sentence in sentences(found)))
     yield ""
+
+
+def _rows_or_none(atlas: Atlas, table: CellTable) -> pd.DataFrame:
+    """The rows of a table; none where it is damaged, which ``Atlas.verify`` tells."""
+    try:
+        return read_rows(atlas, table)
+    except CorruptFile:
+        return pd.DataFrame(columns=list(table.columns))
 
 
 def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:
@@ -72,7 +88,17 @@ def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:
             f"{seconds / 60:.0f} process-minutes."
         )
         if method == "random":
-            yield "  Drawn with as many weights in every matrix as the `base` mask of the same sparsity keeps."
+            matched = sum(_is_matched(header, headers) for header in made)
+            yield (
+                f"  {'All' if matched == len(made) else f'{matched} of {len(made)}'} keep as many weights in every "
+                "matrix as the `imp` ticket of the same language and seed."
+            )
+
+
+def _is_matched(header: TicketHeader, others: Sequence[TicketHeader]) -> bool:
+    """Whether a random ticket has the densities of the ``imp`` ticket beside it."""
+    twin = replace(header.key, method="imp")
+    return any(other.key == twin and np.array_equal(other.kept, header.kept) for other in others)
 
 
 def _imported(headers: Sequence[TicketHeader]) -> str:
@@ -129,7 +155,7 @@ def _score_lines(scores: pd.DataFrame) -> Iterator[str]:
     yield "| language | " + " | ".join(values) + " |"
     yield "| --- " * (len(values) + 1) + "|"
     for row, language in enumerate(languages):
-        yield f"| {language} | " + " | ".join(_cell(column[row]) for column in values.values()) + " |"
+        yield f"| {language} | " + " | ".join(spread(column[row]) for column in values.values()) + " |"
     # Only languages with every cell: otherwise the columns' means would be over different languages.
     whole = ~np.isnan(np.array(list(means.values()))).any(axis=0)
     if whole.any():
@@ -148,13 +174,6 @@ def _values(scores: pd.DataFrame, language: str, method: str, level: float) -> n
     return scores.loc[chosen, "value"].to_numpy()
 
 
-def _cell(values: np.ndarray) -> str:
-    if not len(values):
-        return ""
-    spread = f" ({values.min():.3f}–{values.max():.3f})" if len(values) > 1 else ""
-    return f"{values.mean():.3f}{spread}"
-
-
 def _verdicts(
     means: Mapping[str, np.ndarray], levels: Sequence[float], methods: Sequence[str]
 ) -> Iterator[str]:
@@ -164,7 +183,7 @@ def _verdicts(
         if imp is None:
             continue
         both = ~np.isnan(imp) & ~np.isnan(means["dense"])
-        if both.any():
+        if both.any() and means["dense"][both].mean() > 0:
             share = imp[both].mean() / means["dense"][both].mean()
             yield f"- At {level:.0%}, `imp` keeps {share:.0%} of the dense score on average."
         for control in methods:

@@ -201,6 +201,14 @@ def _discover(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _methods(asked: Sequence[str]) -> list[str]:
+    """The methods that need training, `random` last: it is matched to `imp`, which it brings with it."""
+    methods = [method for method in dict.fromkeys(asked) if method not in ("base", "random")]
+    if "random" not in asked:
+        return methods
+    return [*methods, *(() if "imp" in methods else ("imp",)), "random"]
+
+
 def _settle(arguments: argparse.Namespace) -> Preset | None:
     """Fill in the options that were not given, from the preset and then from the defaults; return the preset.
 
@@ -261,14 +269,6 @@ def _plan(jobs: Sequence[TicketJob], there: int) -> str:
         f"{recipe.rounds} levels a ticket), each of {steps:,} steps of {batch} items: {rounds * steps:,} steps in "
         f"all; pruned by {recipe.criterion}, scope {recipe.scope}."
     )
-
-
-def _methods(asked: Sequence[str]) -> list[str]:
-    """The methods that need training, `random` last: it is matched to `imp`, which it brings with it."""
-    methods = [method for method in dict.fromkeys(asked) if method not in ("base", "random")]
-    if "random" not in asked:
-        return methods
-    return [*methods, *(() if "imp" in methods else ("imp",)), "random"]
 
 
 def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str], kind: str) -> int:

@@ -20,8 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from lsn_core.analysis.retrieval import NEIGHBOURS, retrieval_accuracy
+from lsn_core.data.source import open_source
 from lsn_core.discovery.lottery import random_masks
-from lsn_core.discovery.runs import Setup, Workshop
+from lsn_core.discovery.runs import Setup, prepare_torch
+from lsn_core.discovery.training import Bench, check_length
 from lsn_core.errors import LsnError
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
@@ -30,7 +32,9 @@ from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import BASE_KEY, TicketKey, level_index
 from lsn_core.models.families import encoder_of
+from lsn_core.models.loading import family_named, load_model
 from lsn_core.tasks.batching import scoring_batches
+from lsn_core.tasks.registry import task_for
 
 _FORMAT = 1
 _BATCH = 32
@@ -165,7 +169,7 @@ def plan_networks(
     }
     level = min(levels)
     networks = [Network("dense", "", 0, 0.0)]
-    if not atlas.has(BASE_KEY) or any(abs(x - level) < 1e-9 for x in atlas.header(BASE_KEY).levels):
+    if atlas.has(BASE_KEY) and any(abs(x - level) < 1e-9 for x in atlas.header(BASE_KEY).levels):
         networks.append(Network("base", "", 0, level))
     for seed in sorted({key.seed for key in chosen}):
         networks += [Network(method, task, seed, level) for method in ("imp", "random")]
@@ -180,12 +184,21 @@ class RetrievalWorkshop:
 
         Raises LsnError when the text is not parallel or not there, or the atlas is of another model.
         """
+        prepare_torch(setup)
         self._setup = setup
-        self._workshop = Workshop(setup, ())
-        self.bench = self._workshop.bench
-        self.atlas = self._workshop.atlas
+        self._source = open_source(setup.data)
+        # The task's own class of model, because the matrices are counted as in its tickets; but its head needs
+        # no labels here, which the text need not have.
+        task = task_for(setup.task, family_named(setup.model))
+        loaded = load_model(setup.model, task.auto_class, setup.device)
+        check_length(loaded, setup.max_length)
+        if loaded.tokenizer.pad_token_id is None:
+            raise LsnError(
+                f"The tokenizer of {loaded.info['name']!r} has no padding piece, so it cannot retrieve."
+            )
+        self.bench = Bench(loaded, task)
         self._pieces = self._encode_text()
-        self._workshop.base()
+        self.atlas = Atlas.open_or_create(setup.atlas, loaded.info, loaded.layout)
         self._in_table = set(gather(self.atlas, RETRIEVAL).frame["cell"])
         self._folder = self.atlas.path / "runs" / "retrieval"
 
@@ -230,7 +243,7 @@ class RetrievalWorkshop:
 
     def _encode_text(self) -> dict[str, list[list[int]]]:
         """The pieces of each language's sentences; LsnError when their numbers differ."""
-        source, tokenizer = self._workshop.source, self.bench.loaded.tokenizer
+        source, tokenizer = self._source, self.bench.loaded.tokenizer
         corpora = {code: source.corpus(code, "test", "text") for code in self._setup.languages}
         lengths = {code: len(corpus) for code, corpus in corpora.items()}
         first = next(iter(lengths))
@@ -324,7 +337,7 @@ class RetrievalWorkshop:
     def _settings(self) -> dict[str, Any]:
         return {
             "model": self.bench.loaded.info["fingerprint"],
-            "source": self._workshop.source.name,
+            "source": self._source.name,
             "lines": self._setup.lines,
             "max_length": self._setup.max_length,
             "neighbours": NEIGHBOURS,

@@ -75,6 +75,17 @@ class Setup:
         return Workshop(self, ())
 
 
+def prepare_torch(setup: Setup) -> None:
+    """Let this process compute with as many threads as asked for, and the same way every time."""
+    if setup.device == "cpu":
+        torch.set_num_threads(setup.threads)
+    # Read by CUDA when it starts; without it, matrix products there are not deterministic.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def equipment(setup: Setup) -> tuple[Source, Task, LoadedModel]:
     """Return source, task and model, the model with the task's head; LsnError when they do not fit together."""
     task = task_for(setup.task, family_named(setup.model))
@@ -99,13 +110,7 @@ class Workshop:
 
         Where the jobs depend on the model's matrices, `jobs` is called with them. Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
         """
-        if setup.device == "cpu":
-            torch.set_num_threads(setup.threads)
-        # Read by CUDA when it starts; without it, matrix products there are not deterministic.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # Debugging aid of the deterministic mode: it writes NaN over all memory that is about to be used.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        prepare_torch(setup)
         self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
         self.source, task, loaded = equipment(setup)
         self.bench = Bench(loaded, task)

@@ -251,8 +251,33 @@ def test_other_settings_into_the_same_atlas_are_refused(
     assert "steps" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_random_alone_brings_the_imp_tickets_that_it_is_matched_to(
+    atlas: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert (
+        _discover(tmp_path / "a", tiny_folder, "--method", "random", "--languages", "en", "--seeds", "0") == 0
+    )
+    assert "2 tickets made" in capsys.readouterr().err
+    stamps = Atlas.open(tmp_path / "a").stamps()
+    assert set(stamps) == {"base", "mlm-en-imp-s0", "mlm-en-random-s0"}
+    assert stamps["mlm-en-imp-s0"] == Atlas.open(atlas).stamps()["mlm-en-imp-s0"]
+
+
 @pytest.mark.parametrize(
-    "verb", ["discover", "overlap", "tree", "inspect", "verify", "pretrain", "import", "export"]
+    "verb",
+    [
+        "discover",
+        "transfer",
+        "retrieve",
+        "import",
+        "export",
+        "overlap",
+        "tree",
+        "inspect",
+        "verify",
+        "pretrain",
+    ],
 )
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stop:

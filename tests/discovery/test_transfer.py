@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -312,6 +316,39 @@ def test_several_processes_give_the_same_table(
 ) -> None:
     assert _verb(folder, tiny_folder, "--jobs", "2") == 0
     pd.testing.assert_frame_equal(read_rows(Atlas.open(folder), TRANSFER), mask_table)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_then_resumed(tiny_folder: Path, tmp_path: Path) -> None:
+    training = replace(TRAINING, steps=60)
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    workshop = Workshop(Setup(str(undisturbed), str(tiny_folder), "mlm"), ())
+    for language in LANGUAGES:
+        workshop.make(TicketJob(Recipe("mlm", rounds=3, training=training), language, 0), _ignore)
+    shutil.copytree(undisturbed, killed)
+    options = ("--task", "mlm", "--sparsity", "0.3", "--jobs", "1", "--model", str(tiny_folder))
+    command = [sys.executable, "-m", "lsn_core", "transfer", *options, "--atlas"]
+    subprocess.run([*command, str(undisturbed)], check=True, capture_output=True)
+    moments, done, kills = random.Random(1), 0, 0
+    for _ in range(6):
+        process = subprocess.Popen([*command, str(killed)], stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        process.stderr.readline()  # set up: from here on it works
+        time.sleep(moments.uniform(0.0, 1.0))
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        now = len(list((killed / "transfer").glob("*.json")))
+        assert now >= done, "a finished cell got lost"
+        assert Atlas.open(killed).verify() == []
+        done = now
+    assert kills, "the work was done before any kill had come: give it more"
+    last = subprocess.run([*command, str(killed)], check=True, capture_output=True, text=True)
+    assert f"{done} were there already" in last.stderr
+    pd.testing.assert_frame_equal(
+        read_rows(Atlas.open(killed), TRANSFER), read_rows(Atlas.open(undisturbed), TRANSFER)
+    )
 
 
 @pytest.mark.parametrize(
