@@ -135,7 +135,8 @@ def _discover(arguments: argparse.Namespace) -> int:
     for method in arguments.method:
         recipe(method, arguments.data, arguments.scope or "global")
 
-    from lsn_core.data.source import SPLITS, open_source
+    from lsn_core.data.opening import open_source
+    from lsn_core.data.source import SPLITS
     from lsn_core.tasks.registry import task_named
 
     kind = task_named(arguments.task).kind

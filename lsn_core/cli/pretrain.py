@@ -23,7 +23,7 @@ def _pretrain(arguments: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from lsn_core.data.source import open_source
+    from lsn_core.data.opening import open_source
     from lsn_core.tasks.pretrain import PretrainConfig, pretrain
 
     if arguments.steps is not None and arguments.steps < 1:

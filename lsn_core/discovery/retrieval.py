@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from lsn_core.analysis.retrieval import NEIGHBOURS, retrieval_accuracy
-from lsn_core.data.source import open_source
+from lsn_core.data.opening import open_source
 from lsn_core.discovery.lottery import random_masks
 from lsn_core.discovery.runs import Setup, prepare_torch
 from lsn_core.discovery.training import Bench, check_length

@@ -12,7 +12,8 @@ from importlib.metadata import version
 
 import torch
 
-from lsn_core.data.source import Source, open_source
+from lsn_core.data.opening import open_source
+from lsn_core.data.source import Source
 from lsn_core.discovery.config import Recipe, Training, config_hash
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
 from lsn_core.discovery.pruning import default_scope

@@ -32,7 +32,8 @@ from lsn_core.data.cldr.plan import (
 )
 from lsn_core.data.cldr.pools import RELATIVE_UNITS, Pools, pools
 from lsn_core.data.cldr.view import View
-from lsn_core.data.source import SPLITS, Corpus, Source, open_source
+from lsn_core.data.opening import open_source
+from lsn_core.data.source import SPLITS, Corpus, Source
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 

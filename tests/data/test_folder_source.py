@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lsn_core.data.files import FolderSource
-from lsn_core.data.source import SPLITS, Corpus, Source, open_source
+from lsn_core.data.opening import open_source
+from lsn_core.data.source import SPLITS, Corpus, Source
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 

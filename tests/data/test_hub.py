@@ -21,8 +21,9 @@ from huggingface_hub.utils import close_session
 from lsn_core.data import hub, parquet
 from lsn_core.data.files import FolderSource
 from lsn_core.data.hub import HUB_DATASETS, open_hub
+from lsn_core.data.opening import open_source
 from lsn_core.data.parquet import ENTITY_TAGS, ParquetFolder, held_out, passages
-from lsn_core.data.source import NLI_LABELS, SPLITS, Corpus, Pair, Source, Tagged, open_source
+from lsn_core.data.source import NLI_LABELS, SPLITS, Corpus, Pair, Source, Tagged
 from lsn_core.errors import LsnError
 
 COMMIT = "b04c8d1ceb2f5cd4588862100d08de323dccfbaa"

@@ -10,7 +10,8 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from lsn_core.data.files import FolderSource
 from lsn_core.data.files.tagged import bio
-from lsn_core.data.source import NLI_LABELS, SPLITS, UPOS_TAGS, Pair, Source, Tagged, open_source
+from lsn_core.data.opening import open_source
+from lsn_core.data.source import NLI_LABELS, SPLITS, UPOS_TAGS, Pair, Source, Tagged
 from tests.data.test_folder_source import sentence, write
 
 CONLLU = """\
