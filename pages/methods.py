@@ -1,13 +1,14 @@
-"""Methods: what the words and numbers mean, how they are computed, and where they mislead."""
+"""Methods: what this atlas shows, what the words and numbers mean, and where they mislead."""
 
 import streamlit as st
 
 from lsn_core.ui import shell
 
-shell.heading("methods")
+frame = shell.heading("methods")
 
-from lsn_core.ui.methods_view import SECTIONS  # noqa: E402 - after the frame, as on every page
+from lsn_core.ui import methods_view  # noqa: E402 - after the frame, as on every page
 
-for section in SECTIONS:
+methods_view.show_findings(frame.content)
+for section in methods_view.SECTIONS:
     st.subheader(section.heading, anchor=section.heading.lower().replace(" ", "-"))
     st.markdown(section.text)

@@ -25,6 +25,8 @@ from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.ticket_file import TicketHeader
 
 CARD_FILE = "CARD.md"
+NOTE_FILE = "NOTE.md"
+"""What people have to say of the atlas, such as where its model comes from; the card begins with it."""
 SHOWN_LEVELS = (0.5, 0.8)
 
 
@@ -45,6 +47,9 @@ def _lines(atlas: Atlas) -> Iterator[str]:
         f"`{model['fingerprint'][:12]}`): {atlas.layout.size:,} prunable weights in "
         f"{len(atlas.layout.matrices)} matrices. {len(headers)} tickets beside the base ticket."
     )
+    note = atlas.path / NOTE_FILE
+    if note.is_file():
+        yield from ("", note.read_text(encoding="utf-8").strip())
     for task in sorted({header.key.task for header in headers}):
         mine = [header for header in headers if header.key.task == task]
         yield from ("", f"## Task `{task}`", "")

@@ -1,8 +1,16 @@
-"""What the Methods page says: the words, the formulas and their limits."""
+"""What the Methods page says: what the atlas shows, the words, the formulas and their limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import streamlit as st
+
+from lsn_core.analysis.findings import read_findings, sentences
+from lsn_core.errors import LsnError
+from lsn_core.ui import states
+from lsn_core.ui.view import View
+from lsn_core.viz.labels import scope_name
 
 
 @dataclass(frozen=True)
@@ -88,3 +96,30 @@ reach what was observed; where many are made, they are adjusted for that (Benjam
 """,
     ),
 )
+
+
+def show_findings(content: View | states.Trouble) -> None:
+    """What was measured in the atlas, in words; nothing where there is no atlas or no finding."""
+    if isinstance(content, states.Trouble):
+        return
+    atlas = content.atlas
+    try:
+        found = read_findings(atlas)
+    except LsnError as error:
+        st.warning(f"{states.without_folder(str(error), atlas.path)}.")
+        return
+    if found is None or found.empty:
+        return
+    st.subheader(f"What atlas {atlas.name} shows", anchor="findings")
+    st.markdown(
+        "\n".join(f"- {sentence}" for sentence in sentences(found, lambda scope: scope_name(scope).lower()))
+    )
+    st.caption(
+        f"Model {atlas.model['name']}; iterative pruning, all seeds and languages. The numbers are those of the "
+        "table below and hold for this model and this text."
+    )
+    with st.expander("Table"):
+        st.dataframe(found, hide_index=True)
+        st.download_button(
+            "CSV", found.to_csv(index=False), f"{atlas.name}-findings.csv", "text/csv", key="findings"
+        )

@@ -26,6 +26,8 @@ from lsn_core.ui.view import View
 
 ROOT_VARIABLE = "LSN_MASKS"
 ATLAS_VARIABLE = "LSN_ATLAS"
+SHOWN_FIRST = ("e5-small", "demo")
+"""The shipped atlases: that of the real model before that of the embedded one."""
 
 
 def atlas_folders(root: Path) -> dict[str, Path]:
@@ -41,9 +43,9 @@ def atlas_folders(root: Path) -> dict[str, Path]:
 
 
 def default_atlas(folders: dict[str, Path]) -> str:
-    """The atlas to open with: LSN_ATLAS (a name or a path), else `demo`, else the first."""
+    """The atlas to open with: LSN_ATLAS (a name or a path), else one of `SHOWN_FIRST`, else the first."""
     asked = os.environ.get(ATLAS_VARIABLE, "")
-    for name in (asked, Path(asked).resolve().name if asked else "", "demo"):
+    for name in (asked, Path(asked).resolve().name if asked else "", *SHOWN_FIRST):
         if name in folders:
             return name
     return next(iter(folders))

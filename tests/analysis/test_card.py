@@ -73,3 +73,12 @@ def test_a_control_in_one_language_only_is_not_averaged_against_all(tmp_path: Pa
     assert _cells(card, "fr")[-1] == ""
     assert _cells(card, "**mean of 1**")[1] == _cells(card, "en")[1].split()[0]
     assert "in 1 of 1 languages" in card or "in 0 of 1 languages" in card
+
+
+def test_a_note_stands_in_the_card(tmp_path: Path) -> None:
+    atlas = make_atlas(tmp_path / "noted", ("en", "fr"))
+    (tmp_path / "noted" / "NOTE.md").write_text("Made from a made-up model.", encoding="utf-8")
+    write_card(atlas)
+    assert "\n\nMade from a made-up model.\n\n## Task" in (tmp_path / "noted" / "CARD.md").read_text(
+        encoding="utf-8"
+    )
