@@ -21,9 +21,10 @@ app: $(VENV)/ready
 
 atlas: $(VENV)/ready
 	$(BIN)/python -m lsn_core discover --model demo --task mlm --seeds 0 1 --steps 60 --learning-rate 5e-4 \
-	    --method imp --atlas masks/demo
-	$(BIN)/python -m lsn_core discover --model demo --task mlm --seeds 0 --steps 60 --learning-rate 5e-4 \
-	    --method random --atlas masks/demo
+	    --method imp random --atlas masks/demo
+	$(BIN)/python -m lsn_core transfer --atlas masks/demo --task mlm --sparsity 0.5
+	$(BIN)/python -m lsn_core transfer --atlas masks/demo --task mlm --sparsity 0.5 --kind zero-shot
+	$(BIN)/python -m lsn_core retrieve --atlas masks/demo --data cldr
 
 test: lint fast slow browser
 
