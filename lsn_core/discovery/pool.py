@@ -6,6 +6,7 @@ import multiprocessing as mp
 import os
 import queue
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,10 @@ from lsn_core.errors import LsnError
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 """The C library reads these when a process starts. Gradients are freed and allocated anew in every step;
 with memory kept in the process, a step of a 21 M encoder takes a fifth less time."""
+
+
+_PATIENCE = 30.0
+"""Seconds that all workers together have to stop by themselves; one that is still starting up may not hear."""
 
 
 class Job(Protocol):
@@ -104,8 +109,9 @@ def run_jobs(
         _relay(news, workers, len(jobs), on_event)
     finally:
         stop.set()
+        until = time.monotonic() + _PATIENCE
         for worker in workers:
-            worker.join(timeout=30)
+            worker.join(timeout=max(0.0, until - time.monotonic()))
             if worker.is_alive():
                 worker.kill()
 
