@@ -21,12 +21,14 @@ CONTROLS = ("dense", "random", "base")
 class Average:
     """A mean over ``count`` cells, each the mean over its seeds; NaN where there is no cell.
 
-    ``by_seed`` holds the mean of each seed over the cells that all seeds have, so that seeds can be compared.
+    ``by_seed`` holds the mean of each seed over the ``shared`` cells that all seeds have, so that seeds can be
+    compared.
     """
 
     value: float
     by_seed: Mapping[int, float]
     count: int
+    shared: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,13 @@ class TransferMatrix:
         shared = apart[:, ~np.isnan(apart).any(axis=0)]
         seeds = {seed: _nanmean(row) for seed, row in zip(self.seeds, shared, strict=True)}
         means = _mean(apart)
-        return Average(_nanmean(means), seeds, int((~np.isnan(means)).sum()))
+        return Average(_nanmean(means), seeds, int((~np.isnan(means)).sum()), shared.shape[1])
+
+    @property
+    def complete(self) -> bool:
+        """Whether every seed has the same cells, so that all that is made from them can be compared."""
+        known = ~np.isnan(self.by_seed)
+        return bool((known == known[0]).all())
 
     def seed_noise(self) -> float:
         """How far two seeds of a language's own sub-network differ in score: the mean over languages and

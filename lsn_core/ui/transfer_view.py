@@ -121,7 +121,7 @@ def map_figure(
         _hover(found),
         colours,
         view.theme,
-        "source: whose sub-network",
+        "source: sub-network of",
         "target: scored on",
         chosen,
         texts,
@@ -182,10 +182,11 @@ def levels(found: TransferMatrix, chosen: Cell | None) -> list[Dots]:
 
 
 def donors(found: TransferMatrix) -> list[Dots]:
-    """For each source the mean difference to the targets' own, best first, with that of each seed."""
+    """For each source the mean difference to the targets' own, best first; with that of each seed where all
+    seeds have the same pairs."""
     means = found.donors()
     codes: list[str] = means.index.tolist()
-    each = {seed: found.of_seed(seed).donors() for seed in found.seeds}
+    each = {seed: found.of_seed(seed).donors() for seed in found.seeds if found.complete}
     targets = pd.Series(np.isfinite(_apart(found.loss())).sum(axis=1), index=list(found.languages))
     return [
         Dots(
@@ -208,7 +209,7 @@ def donors_figure(view: View, found: TransferMatrix) -> tuple[go.Figure, Describ
         + ", ".join(f"{row.name} {signed(row.value, DIGITS)}" for row in drawn)
         + ".",
         how="For each source, how much its sub-network scores above or below the targets' own, mean over the "
-        f"targets other than itself; best first. Large: mean, rings: seeds. {_seed_words(found)}.",
+        f"targets other than itself; best first. Rings are drawn where every seed has the same pairs. {_seed_words(found)}.",
         table=_dots_table(drawn, "source", "difference_to_own"),
     )
     return dots_figure(drawn, title, DIGITS, view.theme, differences=True), about

@@ -82,7 +82,10 @@ def dots_figure(
             range=_range(seen, digits),
             showgrid=True,
             nticks=5,
-            title={"text": f"{title}<br>{KEY}", "font": {"color": theme.quiet, "size": 12}},
+            title={
+                "text": f"{title}<br>{KEY}" if rings else title,
+                "font": {"color": theme.quiet, "size": 12},
+            },
         ),
         yaxis=axis(
             theme,

@@ -14,12 +14,13 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
-from lsn_core.viz.labels import language_label, plain_name
+from lsn_core.viz.labels import language_label, plain_name, signed
 from lsn_core.viz.theme import Theme, axis, figure
 
 CELL = 40  # px, height of a row
 TREE = 90  # px, room for the tree
 FOOT = 104  # px, room for column labels and the colour bar
+LEAST_TITLED = 160  # px, height of rows with a title beside them
 TITLE = 22  # px, room for the title of the columns
 NUMBERS_UP_TO = 16  # languages; beyond it a cell is too small for its number
 ROOM = 2.5  # the range of colours, as a multiple of the range of values
@@ -43,7 +44,7 @@ class Colours:
 
     @property
     def number(self) -> str:
-        """Format of a value, for d3 and Python alike."""
+        """d3 format of a value."""
         return f"{'+' if self.signed else ''}.{self.digits}f"
 
 
@@ -158,7 +159,7 @@ def directed_heatmap(
     gives the cells (row, column) that have words in place of their number.
     """
     count = len(languages)
-    height = count * CELL + FOOT + TITLE
+    height = max(count * CELL, LEAST_TITLED) + FOOT + TITLE
     fig = figure(theme, height=height, hoverdistance=60)
     titled = {"standoff": 6, "font": {"color": theme.quiet, "size": 12}}
     names = [language_label(code) for code in languages]
@@ -330,9 +331,7 @@ def _numbers(
     for colour, cells in ((DARK_INK, known & bright), (BRIGHT_INK, known & ~bright)):
         text = [
             [
-                texts.get((row, column), f"{values[row, column]:{shown.number}}")
-                if cells[row, column]
-                else " "
+                texts.get((row, column), _written(values[row, column], shown)) if cells[row, column] else " "
                 for column in range(len(values))
             ]
             for row in range(len(values))
@@ -350,6 +349,10 @@ def _numbers(
                 **place,
             )
         )
+
+
+def _written(value: float, shown: Colours) -> str:
+    return signed(value, shown.digits) if shown.signed else f"{value:{shown.number}}"
 
 
 def _points(

@@ -26,16 +26,18 @@ def transfer_sentence(found: TransferMatrix) -> str:
     start = f"With {100 * found.sparsity:g} % of the weights removed, "
     if not np.isfinite(loss.value):
         return f"{start}no language's own sub-network was scored beside another's, so no loss can be given."
-    who = (
-        "a language served by another language's sub-network"
+    who, whose = (
+        ("a language served by another language's sub-network", "its own")
         if found.kind == "mask"
-        else "a language on which another language's sub-network, trained on that language, is used as it is"
+        else ("another language's sub-network, without any training on the target,", "the target's own")
     )
     pairs = "one pair" if loss.count == 1 else f"{loss.count} pairs of a source and a target"
     noise = found.seed_noise()
-    text = f"{start}{who} scores on average **{amount(loss.value)}** its own{seeds_in_words(loss)}, over {pairs}."
+    text = f"{start}{who} scores on average **{amount(loss.value)}** {whose}{seeds_in_words(loss)}, over {pairs}."
     if np.isfinite(noise):
-        text += f" For scale: two seeds of a language's own sub-network differ by {noise:.{DIGITS}f} on average."
+        text += (
+            f" For scale: two seeds of a language's own sub-network differ by {noise:.{DIGITS}f} on average."
+        )
     return " ".join(filter(None, (text, _controls(found), _extremes(found, noise))))
 
 
@@ -53,11 +55,12 @@ def seeds_in_words(average: Average) -> str:
         return " (one seed: how much of that is noise is unknown)"
     if len(known) < 2:
         return " (no pair was measured with all seeds)"
+    over = "" if average.shared == average.count else f"; {average.shared} pairs have all seeds"
     if len(known) > 3:
         low, high = min(known.values()), max(known.values())
-        return f" ({signed(low, DIGITS)} to {signed(high, DIGITS)} over {len(known)} seeds)"
+        return f" ({signed(low, DIGITS)} to {signed(high, DIGITS)} over {len(known)} seeds{over})"
     each = (f"{signed(value, DIGITS)} with seed {seed}" for seed, value in known.items())
-    return f" ({', '.join(each)})"
+    return f" ({', '.join(each)}{over})"
 
 
 def cell_sentence(found: TransferMatrix, cell: tuple[str, str]) -> str:
@@ -100,8 +103,10 @@ def donors_sentence(found: TransferMatrix) -> str:
     )
     if len(found.seeds) == 1:
         return f"{text} With one seed, how firm that is is unknown."
+    if not found.complete:
+        return f"{text} Not every seed has every pair, so the seeds cannot be held against each other."
     first = [found.of_seed(seed).donors() for seed in found.seeds]
-    if all(len(each) == len(means) and each.index[0] == best for each in first):
+    if all(each.index[0] == best for each in first):
         return f"{text} It is the best with every seed."
     return f"{text} The seeds do not agree on the best."
 
