@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,20 @@ from lsn_core.masks.cells import TRANSFER, read_rows
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 
 CONTROLS = ("dense", "random", "base")
+
+
+@dataclass(frozen=True)
+class Average:
+    """A mean over ``count`` cells, each the mean over its seeds; NaN where there is no cell.
+
+    ``by_seed`` holds the mean of each seed over the ``shared`` cells that all seeds have, so that seeds can be
+    compared.
+    """
+
+    value: float
+    by_seed: Mapping[int, float]
+    count: int
+    shared: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +56,39 @@ class TransferMatrix:
         """Source by target, (n, n): the mean over the seeds that were measured."""
         return _mean(self.by_seed)
 
+    @property
+    def own(self) -> np.ndarray:
+        """What each target scores with its own sub-network, beside every cell of its column: (S, n, n)."""
+        return np.broadcast_to(np.diagonal(self.by_seed, axis1=1, axis2=2)[:, None, :], self.by_seed.shape)
+
+    def of_seed(self, seed: int) -> TransferMatrix:
+        """The same with this seed alone."""
+        only = slice(self.seeds.index(seed), self.seeds.index(seed) + 1)
+        controls = {name: cube[only] for name, cube in self.controls.items()}
+        return replace(self, seeds=(seed,), by_seed=self.by_seed[only], controls=controls)
+
+    def between_languages(self, cube: np.ndarray) -> Average:
+        """The average of ``cube`` (S, n, n) over the cells off the diagonal that were measured here."""
+        served = np.where(np.isnan(self.by_seed), np.nan, cube)
+        apart = served[:, ~np.eye(len(self.languages), dtype=bool)]
+        shared = apart[:, ~np.isnan(apart).any(axis=0)]
+        seeds = {seed: _nanmean(row) for seed, row in zip(self.seeds, shared, strict=True)}
+        means = _mean(apart)
+        return Average(_nanmean(means), seeds, int((~np.isnan(means)).sum()), shared.shape[1])
+
+    @property
+    def complete(self) -> bool:
+        """Whether every seed has the same cells, so that all that is made from them can be compared."""
+        known = ~np.isnan(self.by_seed)
+        return bool((known == known[0]).all())
+
+    def seed_noise(self) -> float:
+        """How far two seeds of a language's own sub-network differ in score: the mean over languages and
+        pairs of seeds; NaN with one seed."""
+        own = np.diagonal(self.by_seed, axis1=1, axis2=2)
+        first, second = np.triu_indices(len(own), 1)
+        return _nanmean(np.abs(own[first] - own[second]))
+
     def control(self, name: str) -> np.ndarray:
         """A control's scores, (n, n), mean over seeds; LsnError when there is no such control."""
         return _mean(self._control(name))
@@ -53,8 +100,7 @@ class TransferMatrix:
     def loss(self) -> np.ndarray:
         """What each target loses with another's sub-network instead of its own, (n, n): cell minus the
         diagonal cell of its column, mean over the seeds that have both; 0 on the diagonal."""
-        own = np.diagonal(self.by_seed, axis1=1, axis2=2)
-        return _mean(self.by_seed - own[:, None, :])
+        return _mean(self.by_seed - self.own)
 
     def donors(self) -> pd.Series:
         """How well each language's sub-network serves the others: the mean ``loss`` over the targets other

@@ -33,6 +33,25 @@ LINKAGE_HELP = (
     "offered: it needs Euclidean distances, and these are not."
 )
 
+KINDS = {"mask": "The mask", "zero-shot": "Mask and training"}
+KIND_HELP = (
+    "The mask: the source's sub-network is trained on the target's text, from the pretrained weights. Mask "
+    "and training (zero-shot): it is trained on the source's text and then scored on the target, of which "
+    "it has seen nothing."
+)
+SHOWS = {
+    "own": "Own",
+    "dense": "Dense",
+    "random": "Random",
+    "base": "Pretrained alone",
+    "score": "Nothing",
+}
+SHOW_HELP = (
+    "Own: the sub-network that was found for the target itself. Dense: the whole model, nothing removed. "
+    "Random: as many weights in every matrix, drawn by lot. Pretrained alone: the largest pretrained "
+    "weights, found for no language. Nothing: the score as it is."
+)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -146,6 +165,69 @@ def clicked_pair(points: Sequence[Mapping[str, Any]], languages: Sequence[str]) 
     return _pair_token(first, second)
 
 
+def transfer_kind(kinds: Sequence[str], address: Address) -> str:
+    """Choose a kind of transfer; not drawn where there is one alone."""
+    kind = address.choose("carried", {name: name for name in kinds}, kinds[0], "the kind of transfer")
+    if len(kinds) > 1:
+        st.segmented_control(
+            "What is carried over",
+            list(kinds),
+            key="carried",
+            format_func=lambda name: KINDS[name],
+            required=True,
+            wrap=True,
+            help=KIND_HELP,
+            persist_state="session",
+        )
+    return kind
+
+
+def transfer_show(shows: Sequence[str], address: Address) -> str:
+    """Choose what the cells of a transfer show: a difference, or the score itself."""
+    shown = address.choose("against", {name: name for name in shows}, shows[0], "what is shown")
+    st.segmented_control(
+        "Score compared with",
+        list(shows),
+        key="against",
+        format_func=lambda name: SHOWS[name],
+        required=True,
+        wrap=True,
+        help=SHOW_HELP,
+        persist_state="session",
+    )
+    return shown
+
+
+def cell(languages: Sequence[str], address: Address) -> tuple[str, str] | None:
+    """Choose a source and a target, or neither. A click on a cell sets the same control, by `take_cell`."""
+    options = [NO_PAIR, *(_pair_token(a, b) for a in languages for b in languages if a != b)]
+    chosen = address.choose("cell", {token: token for token in options}, NO_PAIR, "the cell")
+    st.selectbox(
+        "Source → target",
+        options,
+        key="cell",
+        format_func=_cell_name,
+        persist_state="session",
+        help="Or click a cell of the figure.",
+    )
+    if chosen == NO_PAIR:
+        return None
+    source, target = chosen.split(".")
+    return source, target
+
+
+def take_cell(chart: str, languages: Sequence[str]) -> None:
+    """Put the source and target that were clicked in a chart into the control."""
+    token = clicked_cell(st.session_state[chart]["selection"]["points"], languages)
+    if token is not None:
+        st.session_state["cell"] = token
+
+
+def clicked_cell(points: Sequence[Mapping[str, Any]], languages: Sequence[str]) -> str | None:
+    """As `clicked_pair`, but (en, sw) and (sw, en) are two cells."""
+    return None if clicked_pair(points, languages) is None else _pair_token(*points[0]["customdata"])
+
+
 def _pair_token(first: str, second: str) -> str:
     return f"{first}.{second}"
 
@@ -155,3 +237,10 @@ def _pair_name(token: str) -> str:
         return "The most and the least alike"
     first, second = token.split(".")
     return f"{plain_name(first)} – {plain_name(second)}"
+
+
+def _cell_name(token: str) -> str:
+    if token == NO_PAIR:
+        return "All, on average"
+    source, target = token.split(".")
+    return f"{plain_name(source)} → {plain_name(target)}"

@@ -96,7 +96,7 @@ def languages_figure(
     view: View, part: Part, chosen: tuple[str, str] | None
 ) -> tuple[go.Figure, Described, tuple[str, ...]]:
     """The clustered heatmap of one scope, or one small heatmap a scope; and the order of its languages."""
-    order, linkage, words = _order(view, part.single)
+    order, linkage, words = language_order(view, part.single)
     if part.scope is None:
         return *_panels(view, part, order, chosen), order
     found = store.matrix(view, view.measure.key, part.scope, order)
@@ -196,15 +196,7 @@ def gaps(view: View) -> str:
     return f"{view.measure.name} is undefined for {', '.join(single)}, which {verb} one seed here."
 
 
-def _single_seeded(view: View) -> list[str]:
-    """The view's languages that have one of its seeds only."""
-    seeds = list(view.seeds)
-    return [
-        code for code in view.languages if view.catalogue.seeds_of(view.task, view.method, code, seeds) < 2
-    ]
-
-
-def _order(view: View, scope: str) -> tuple[tuple[str, ...], np.ndarray | None, str]:
+def language_order(view: View, scope: str) -> tuple[tuple[str, ...], np.ndarray | None, str]:
     """The languages in leaf order, the tree over them with leaf k for language k, and words on the two."""
     for measure, distance in (("neutrality", "1 − N"), ("jaccard", "1 − J")):
         if measure == "neutrality" and view.measure is not NEUTRALITY:
@@ -221,6 +213,14 @@ def _order(view: View, scope: str) -> tuple[tuple[str, ...], np.ndarray | None, 
         words = f"Languages are ordered by the tree above them (average linkage of {distance})."
         return tuple(tree.labels[leaf] for leaf in tree.order), linkage, words
     return view.languages, None, "Languages stand in a fixed order."
+
+
+def _single_seeded(view: View) -> list[str]:
+    """The view's languages that have one of its seeds only."""
+    seeds = list(view.seeds)
+    return [
+        code for code in view.languages if view.catalogue.seeds_of(view.task, view.method, code, seeds) < 2
+    ]
 
 
 def _drawn(found: LanguageMatrix, measure: Measure) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -12,12 +13,22 @@ from lsn_core.masks.atlas import Atlas, Problem
 
 
 @dataclass(frozen=True)
+class Way:
+    """A button that sets the control `key` to `value`, so that there is something to see."""
+
+    label: str
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True)
 class Trouble:
-    """Why a page cannot be drawn: a heading, a sentence or two, and commands that mend it."""
+    """Why a page cannot be drawn: a heading, a sentence or two, commands that mend it, and ways out."""
 
     heading: str
     text: str
     commands: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
 
 
 class CannotDraw(Exception):
@@ -109,6 +120,51 @@ def no_tree(message: str) -> Trouble:
     )
 
 
+def no_transfer(atlas: Atlas, task: str, sparsity: float, outdated: bool) -> Trouble:
+    """No transfer of the task; `outdated` says that there is a table, of other sub-networks than are here."""
+    text = (
+        "How well one language's sub-network serves another is found by training it on the other's text, "
+        f"pair by pair. In atlas `{atlas.name}` that has not been done for this task"
+    )
+    if outdated:
+        text += " with the sub-networks that are in it now, only with earlier ones"
+    if not atlas.has_bits:
+        return Trouble(
+            "No transfer here",
+            f"{text}, and the atlas holds tables only: it has to be done where the masks are.",
+        )
+    return Trouble("No transfer here", f"{text}. Measure it:", (_transfer(atlas, task, sparsity),))
+
+
+def no_transfer_at(
+    atlas: Atlas,
+    task: str,
+    sparsity: float,
+    kind: str,
+    what: str,
+    levels: Sequence[float],
+    ways: Sequence[Way],
+) -> Trouble:
+    """Transfer was measured, at other sparsities only; `what` is the kind of transfer in words."""
+    there = " and ".join(f"{100 * level:g} %" for level in levels)
+    return Trouble(
+        f"No transfer at {100 * sparsity:g} %",
+        f"In atlas `{atlas.name}` {what} was measured with {there} of the weights removed. Look there"
+        + (", or measure it here:" if atlas.has_bits else "."),
+        (_transfer(atlas, task, sparsity, kind),) if atlas.has_bits else (),
+        tuple(ways),
+    )
+
+
+def transfer_elsewhere(what: str, there: str) -> Trouble:
+    """The side bar leaves nothing of the transfer that was measured; `there` says what was."""
+    return Trouble(
+        "Choose more in the side bar",
+        f"At this sparsity {what} was measured {there}. Choose at least two of these languages and one of "
+        "these seeds, or clear the choice to see all.",
+    )
+
+
 def unforeseen(message: str, folder: Path) -> Trouble:
     """Anything else that keeps a page from being drawn."""
     message = without_folder(message, folder)
@@ -130,6 +186,10 @@ def show(trouble: Trouble) -> None:
         st.markdown(trouble.text)
         for command in trouble.commands:
             st.code(command, language="bash", wrap_lines=True)
+        if trouble.ways:
+            with st.container(horizontal=True, key="ways"):
+                for way in trouble.ways:
+                    st.button(way.label, on_click=_take, args=(way,), key=f"way_{way.key}_{way.value}")
 
 
 def warn(problems: Sequence[Problem], atlas: Path) -> None:
@@ -153,8 +213,18 @@ def without_folder(message: str, folder: Path) -> str:
     return message.replace(f"{folder}/", "")
 
 
+def _take(way: Way) -> None:
+    st.session_state[way.key] = way.value
+
+
 def _discover(atlas: Atlas, task: str, languages: Sequence[str], rest: str) -> str:
     return (
         f"python -m lsn_core discover --model {atlas.model['name']} --task {task} "
         f"--languages {' '.join(languages)} {rest} --atlas masks/{atlas.name}"
+    )
+
+
+def _transfer(atlas: Atlas, task: str, sparsity: float, kind: str = "mask") -> str:
+    return f"python -m lsn_core transfer --atlas masks/{atlas.name} --task {task} --sparsity {sparsity:g}" + (
+        f" --kind {kind}" if kind != "mask" else ""
     )

@@ -19,8 +19,10 @@ from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_counts
 from lsn_core.analysis.overlap import overlap_table
 from lsn_core.analysis.tables import scores_table
+from lsn_core.analysis.transfer import transfer_rows
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
+from lsn_core.masks.cells import TRANSFER
 from lsn_core.ui.catalogue import Catalogue
 from lsn_core.ui.view import View
 
@@ -161,6 +163,19 @@ def scores(view: View) -> pd.DataFrame:
     """All scores of the atlas for the view's task."""
     table = scores_table(view.atlas)
     return table[table["task"] == view.task]
+
+
+def transfer(atlas: Atlas) -> tuple[pd.DataFrame, bool]:
+    """The transfer measured with the sub-networks that are here, and whether there is a table at all.
+
+    Raises CorruptFile when the table is damaged.
+    """
+    return _transfer(atlas, stamp(atlas), _signature(atlas.path / f"{TRANSFER.name}.parquet"))
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _transfer(_atlas: Atlas, stamp: str, signature: str) -> tuple[pd.DataFrame, bool]:
+    return transfer_rows(_atlas), bool(signature)
 
 
 def _signature(path: Path) -> str:

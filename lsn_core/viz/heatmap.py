@@ -1,4 +1,4 @@
-"""Languages by languages: one heatmap with its tree above, or one small heatmap a layer.
+"""Languages by languages: one heatmap with its tree above, one with a direction, or one small heatmap a layer.
 
 A click on a heatmap tells the page nothing, so a square point that cannot be seen lies on every cell and
 carries the pair in its `customdata`: ``[row language, column language]``.
@@ -14,12 +14,14 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
-from lsn_core.viz.labels import language_label, plain_name
+from lsn_core.viz.labels import language_label, plain_name, signed
 from lsn_core.viz.theme import Theme, axis, figure
 
 CELL = 40  # px, height of a row
 TREE = 90  # px, room for the tree
 FOOT = 104  # px, room for column labels and the colour bar
+LEAST_TITLED = 160  # px, height of rows with a title beside them
+TITLE = 22  # px, room for the title of the columns
 NUMBERS_UP_TO = 16  # languages; beyond it a cell is too small for its number
 ROOM = 2.5  # the range of colours, as a multiple of the range of values
 NARROWEST = 6  # the least range of colours, in units of the last digit written
@@ -30,18 +32,20 @@ LEAST_PANEL = 96  # px, height of a small multiple of few languages
 
 @dataclass(frozen=True)
 class Colours:
-    """How values become colours: the measure's name, the range shown, whether zero is the middle."""
+    """How values become colours: the measure's name, the range shown, whether zero is the middle, and whether
+    a number is written with its sign."""
 
     title: str
     low: float
     high: float
     diverging: bool
     digits: int
+    signed: bool = False
 
     @property
     def number(self) -> str:
         """d3 format of a value."""
-        return f".{self.digits}f"
+        return f"{'+' if self.signed else ''}.{self.digits}f"
 
 
 def colours(title: str, values: np.ndarray, digits: int, whole: tuple[float, float] | None) -> Colours:
@@ -65,6 +69,18 @@ def colours(title: str, values: np.ndarray, digits: int, whole: tuple[float, flo
         width = min(width, whole[1] - whole[0])
         start = min(max(start, whole[0]), whole[1] - width)
     return Colours(title, start, start + width, False, digits)
+
+
+def around_zero(title: str, values: np.ndarray, digits: int, noise: float = float("nan")) -> Colours:
+    """The range for differences: zero in the middle, whichever side of it `values` (NaN ignored) are on.
+
+    It reaches as far as `noise` at least (NaN: unknown), so that noise does not look like a finding.
+    """
+    sizes = np.abs(np.asarray(values, dtype=float))
+    sizes = sizes[np.isfinite(sizes)]
+    least = max(NARROWEST / 2 * 10.0**-digits, float(np.nan_to_num(noise)))
+    reach = max(float(sizes.max()) if len(sizes) else 0.0, least)
+    return Colours(title, -reach, reach, True, digits, signed=True)
 
 
 def overlap_heatmap(
@@ -126,6 +142,39 @@ def overlap_heatmap(
     return fig
 
 
+def directed_heatmap(
+    languages: Sequence[str],
+    values: np.ndarray,
+    hover: Sequence[Sequence[str]],
+    shown: Colours,
+    theme: Theme,
+    row_title: str,
+    column_title: str,
+    chosen: tuple[str, str] | None = None,
+    texts: Mapping[tuple[int, int], str] | None = None,
+) -> go.Figure:
+    """A heatmap whose rows and columns mean different things, which its axes say.
+
+    Arguments as for `overlap_heatmap`, but `chosen` is (row, column) and outlines that one cell; `texts`
+    gives the cells (row, column) that have words in place of their number.
+    """
+    count = len(languages)
+    height = max(count * CELL, LEAST_TITLED) + FOOT + TITLE
+    fig = figure(theme, height=height, hoverdistance=60)
+    titled = {"standoff": 6, "font": {"color": theme.quiet, "size": 12}}
+    names = [language_label(code) for code in languages]
+    fig.update_layout(
+        coloraxis=_coloraxis(shown, theme, offset=(46 + TITLE) / (height - FOOT - TITLE)),
+        xaxis=_cell_axis(theme, languages, list(languages), side="bottom", anchor="y")
+        | {"title": titled | {"text": column_title}},
+        yaxis=_cell_axis(theme, languages, names, reverse=True) | {"title": titled | {"text": row_title}},
+    )
+    _cells(fig, values, theme, numbers=count <= NUMBERS_UP_TO, shown=shown, texts=texts)
+    _points(fig, languages, hover, size=26)
+    _outline(fig, languages, chosen, theme, mirrored=False)
+    return fig
+
+
 def layer_heatmaps(
     languages: Sequence[str],
     panels: Mapping[str, np.ndarray],
@@ -168,9 +217,9 @@ def layer_heatmaps(
             }
         )
         place = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
-        _cells(fig, values, theme, numbers=False, shown=shown, **place)
+        _cells(fig, values, theme, numbers=False, shown=shown, texts=None, **place)
         _points(fig, languages, hover[title], size=9, **place)
-        _outline(fig, languages, chosen, theme, width=1.5, **place)
+        _outline(fig, languages, chosen, theme, width=1.5, mirrored=True, **place)
         fig.add_annotation(
             text=title,
             x=left,
@@ -223,7 +272,13 @@ def _cell_axis(
 
 
 def _cells(
-    fig: go.Figure, values: np.ndarray, theme: Theme, numbers: bool, shown: Colours, **place: str
+    fig: go.Figure,
+    values: np.ndarray,
+    theme: Theme,
+    numbers: bool,
+    shown: Colours,
+    texts: Mapping[tuple[int, int], str] | None = None,
+    **place: str,
 ) -> None:
     known = np.isfinite(values)
     fig.add_trace(
@@ -250,11 +305,18 @@ def _cells(
         )
     )
     if numbers:
-        _numbers(fig, values, theme, shown, **place)
+        _numbers(fig, values, theme, shown, texts or {}, **place)
 
 
-def _numbers(fig: go.Figure, values: np.ndarray, theme: Theme, shown: Colours, **place: str) -> None:
-    """Each cell's number, dark on light cells and light on dark ones.
+def _numbers(
+    fig: go.Figure,
+    values: np.ndarray,
+    theme: Theme,
+    shown: Colours,
+    texts: Mapping[tuple[int, int], str],
+    **place: str,
+) -> None:
+    """Each cell's number or text, dark on light cells and light on dark ones.
 
     Two clear heatmaps carry them, because a heatmap's text has one colour and fits its size to the cells;
     a blank in the cells of the other keeps the size of both the same.
@@ -269,7 +331,7 @@ def _numbers(fig: go.Figure, values: np.ndarray, theme: Theme, shown: Colours, *
     for colour, cells in ((DARK_INK, known & bright), (BRIGHT_INK, known & ~bright)):
         text = [
             [
-                f"{values[row, column]:{shown.number}}" if cells[row, column] else " "
+                texts.get((row, column), _written(values[row, column], shown)) if cells[row, column] else " "
                 for column in range(len(values))
             ]
             for row in range(len(values))
@@ -287,6 +349,10 @@ def _numbers(fig: go.Figure, values: np.ndarray, theme: Theme, shown: Colours, *
                 **place,
             )
         )
+
+
+def _written(value: float, shown: Colours) -> str:
+    return signed(value, shown.digits) if shown.signed else f"{value:{shown.number}}"
 
 
 def _points(
@@ -317,13 +383,15 @@ def _outline(
     chosen: tuple[str, str] | None,
     theme: Theme,
     width: float = 2.5,
+    mirrored: bool = True,
     xaxis: str = "x",
     yaxis: str = "y",
 ) -> None:
     if chosen is None or not set(chosen) <= set(languages):
         return
     first, second = (languages.index(code) for code in chosen)
-    for row, column in {(first, second), (second, first)}:
+    cells = {(first, second), (second, first)} if mirrored else {(first, second)}
+    for row, column in cells:
         fig.add_shape(
             type="rect",
             x0=column - 0.5,

@@ -49,6 +49,11 @@ def scope_name(scope: str) -> str:
     return {"total": "Whole model"}.get(scope, scope.capitalize() if "." not in scope else scope)
 
 
+def signed(value: float, digits: int) -> str:
+    """A difference with its sign, a true minus; none where it rounds to zero."""
+    return f"{round(value, digits) + 0.0:{'+' if round(value, digits) else ''}.{digits}f}".replace("-", "−")
+
+
 def task_name(task: str) -> str:
     """A task in words, its short name after it: the two together are never ambiguous."""
     return f"{TASKS[task].capitalize()} ({task})" if task in TASKS else task

@@ -104,3 +104,24 @@ def test_between_tasks_there_is_a_diagonal_only() -> None:
 def test_what_is_not_there_is_said(options: dict, says: str) -> None:
     with pytest.raises(LsnError, match=says):
         _matrix(**options)
+
+
+def test_average_between_languages_says_what_the_seeds_share() -> None:
+    matrix = _matrix(languages=("en", "fr", "sw"))
+    average = matrix.between_languages(matrix.by_seed - matrix.own)
+    # fr to en in both seeds (-0.1, -0.2), sw to en (-0.3) and en to fr (-0.05) in seed 0 alone.
+    assert average.value == pytest.approx((-0.15 - 0.3 - 0.05) / 3)
+    assert (average.count, average.shared) == (3, 1)
+    assert average.by_seed == {0: pytest.approx(-0.1), 1: pytest.approx(-0.2)}
+    assert not matrix.complete
+    dense = matrix.between_languages(matrix.controls["dense"])
+    assert dense.value == pytest.approx((0.7 + 0.7 + 0.5) / 3)
+
+
+def test_noise_is_how_far_two_seeds_of_one_language_differ() -> None:
+    assert _matrix().seed_noise() == pytest.approx(0.2)
+    one = _matrix().of_seed(1)
+    assert one.seeds == (1,)
+    assert np.isnan(one.seed_noise())
+    assert one.complete
+    np.testing.assert_allclose(one.value, _matrix(seeds=[1], languages=("en", "fr")).value)
