@@ -45,6 +45,7 @@ class PageSpec:
 PAGES = (
     PageSpec("overlap", "Overlap", "pages/overlap.py"),
     PageSpec("tree", "Language tree", "pages/tree.py"),
+    PageSpec("core", "Neutral core", "pages/core.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
 
