@@ -10,7 +10,7 @@ import streamlit as st
 
 from lsn_core.masks.layout import Layout
 from lsn_core.ui.address import Address
-from lsn_core.viz.labels import plain_name, scope_name
+from lsn_core.viz.labels import everyone, plain_name, scope_name
 
 SIDE_BY_SIDE = "all"
 NO_PAIR = "none"
@@ -123,9 +123,7 @@ def core(count: int, address: Address) -> int:
         key="k",
         persist_state="session",
         width=220,
-        format_func=lambda token: (
-            f"all {count} languages" if token == EVERY else f"at least {token} of {count}"
-        ),
+        format_func=lambda token: everyone(count) if token == EVERY else f"at least {token} of {count}",
         help=CORE_HELP,
     )
     return count if chosen == EVERY else int(chosen)

@@ -16,7 +16,7 @@ from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import core as figures
 from lsn_core.viz import core_words as words
-from lsn_core.viz.labels import plain_name, scope_name
+from lsn_core.viz.labels import everyone, plain_name, scope_name
 
 NO_LAYER = "none"
 EVERY_LAYER, EVERY_COMPONENT = "all", "all"
@@ -43,14 +43,9 @@ class Core:
         return self.found[0].reference_kept is not None
 
     @property
-    def everyone(self) -> str:
-        """All the languages in words."""
-        return "both languages" if self.n == 2 else f"all {self.n} languages"
-
-    @property
     def who(self) -> str:
         """Those who keep a weight of the core, in words."""
-        return self.everyone if self.k == self.n else f"at least {self.k} of {self.n} languages"
+        return everyone(self.n) if self.k == self.n else f"at least {self.k} of {self.n} languages"
 
 
 def check(view: View) -> None:
@@ -114,9 +109,9 @@ def notes(core: Core) -> list[str]:
     lines = []
     if core.has_reference:
         table = _keepers(core)
-        exact = (table["weights"] - table["reference"] * _size(core)).to_numpy()
-        exact = exact.reshape(len(core.seeds), core.n + 1)
-        at_least = np.cumsum(exact[:, ::-1], axis=1)[:, ::-1]
+        exactly = (table["weights"] - table["reference"] * _size(core)).to_numpy()
+        by_seed = exactly.reshape(len(core.seeds), core.n + 1)
+        at_least = np.cumsum(by_seed[:, ::-1], axis=1)[:, ::-1]
         lines.append(words.every_k_sentence(core.n, at_least[:, 1:]))
     for seed, missing in lacking(core.view).items():
         if missing:
@@ -150,9 +145,10 @@ def bars(core: Core) -> tuple[go.Figure, Described]:
 def alone_sentence(core: Core) -> str:
     """The line above the weights that one language alone keeps."""
     table = _alone(core)
-    means = table.groupby("language", sort=False)["exclusive"].mean().to_dict()
+    means = table.groupby("language", sort=False)["exclusive"].mean()
+    counts = {code: float(means.loc[code]) for code in core.view.languages}
     return words.alone_sentence(
-        means, float(table["kept"].mean()), table["reference"].tolist(), core.part.where
+        counts, float(table["kept"].mean()), table["reference"].tolist(), core.part.where
     )
 
 
@@ -161,7 +157,7 @@ def alone(core: Core) -> tuple[go.Figure, Described]:
     table = _alone(core)
     weights = _over_seeds(core, table, "language", 1.0, "exclusive", 1.0)
     shared = float(table["shared"].mean())
-    fig = figures.alone_figure(core.view.languages, weights, shared, core.everyone, core.view.theme)
+    fig = figures.alone_figure(core.view.languages, weights, shared, core.view.theme)
     about = Described(
         name=_file_name(core, "core-alone"),
         alt=f"Bars of the weights that each language alone keeps. {_plain(alone_sentence(core))}",
@@ -176,13 +172,9 @@ def alone(core: Core) -> tuple[go.Figure, Described]:
 def places_sentence(core: Core) -> str:
     """The line above the map of layers and components."""
     table = places_table(core)
-    values = {
-        f"{component} matrices of {scope_name(layer).lower() if layer != NO_LAYER else 'no layer'}": rows[
-            "difference"
-        ].to_numpy()
-        for (layer, component), rows in table.groupby(["layer", "component"], sort=False)
-        if layer != EVERY_LAYER and component != EVERY_COMPONENT
-    }
+    single = table[(table["layer"] != EVERY_LAYER) & (table["component"] != EVERY_COMPONENT)]
+    places = single["component"] + " matrices of " + single["layer"].map(_layer_words)
+    values = {str(place): rows.to_numpy() for place, rows in single.groupby(places, sort=False)["difference"]}
     whole = table[(table["layer"] == EVERY_LAYER) & (table["component"] == EVERY_COMPONENT)]
     return words.places_sentence(core.who, values, whole["difference"].to_numpy())
 
@@ -278,17 +270,21 @@ def _hover(core: Core, layer: str, component: str, rows: pd.DataFrame | None) ->
     if not kept:
         return f"{title}<br>nothing of it is kept"
     low, high = rows["difference"].min(), rows["difference"].max()
-    over = f" ({low:+.1f} to {high:+.1f} over seeds)" if len(rows) > 1 else ""
+    over = f" ({words.signed(low)} to {words.signed(high)} over seeds)" if len(rows) > 1 else ""
     return "<br>".join(
         [
             title,
-            f"{rows['difference'].mean():+.1f} percentage points{over}",
+            f"{words.signed(rows['difference'].mean())} percentage points{over}",
             f"core: {rows['core'].mean():,.0f} weights, {words.per_cent(100 * rows['core'].mean() / kept)}",
             f"pretrained weights alone: {words.per_cent(100 * rows['reference'].mean() / kept)}",
             f"chance: {words.per_cent(100 * rows['independence'].mean() / kept)}",
             f"100 % is what one sub-network keeps: {kept:,.0f}",
         ]
     )
+
+
+def _layer_words(layer: str) -> str:
+    return "no layer" if layer == NO_LAYER else scope_name(layer).lower()
 
 
 def _mark(layer: str, several_stacks: bool) -> str:
@@ -309,7 +305,7 @@ def _seed_words(core: Core) -> str:
     seeds = ", ".join(str(seed) for seed in core.seeds)
     if len(core.seeds) == 1:
         return f"one seed ({seeds})"
-    return f"mean over seeds {seeds}, whiskers and ranges from the lowest to the highest"
+    return f"mean over seeds {seeds}, with the range from the lowest to the highest"
 
 
 def _source(core: Core) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import readable_on
+from lsn_core.viz.core_words import signed
 from lsn_core.viz.heatmap import Colours
-from lsn_core.viz.labels import plain_name
+from lsn_core.viz.labels import everyone, plain_name
 from lsn_core.viz.theme import Theme, axis, figure
 
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
@@ -89,9 +90,9 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
                     hovertemplate=f"{name} %{{y:.2f}} %<extra></extra>",
                 )
             )
-    if len(ks) <= NUMBERS_UP_TO:
-        _numbers_over_bars(fig, percent, theme)
     top = np.nanmax([percent.high, percent.reference, percent.chance])
+    if len(ks) <= NUMBERS_UP_TO:
+        _numbers_over_bars(fig, percent, top, theme)
     fig.update_layout(
         legend=_legend(theme),
         xaxis=axis(
@@ -109,16 +110,13 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
     return fig
 
 
-def alone_figure(
-    languages: Sequence[str], weights: Measured, shared: float, everyone: str, theme: Theme
-) -> go.Figure:
+def alone_figure(languages: Sequence[str], weights: Measured, shared: float, theme: Theme) -> go.Figure:
     """A bar for each language, most first: the weights that it alone keeps, beside what is expected.
 
     Args:
         languages: n codes.
         weights: (n,), numbers of weights.
         shared: what all languages keep, which is told under the axis, not drawn: it is far larger.
-        everyone: all the languages in words.
     """
     order = np.argsort(-weights.value, kind="stable")
     names = [plain_name(languages[one]) for one in order]
@@ -167,7 +165,10 @@ def alone_figure(
         legend=_legend(theme),
         xaxis=axis(
             theme,
-            title=_title(theme, f"weights that no other language keeps<br>({everyone} keep {shared:,.0f})"),
+            title=_title(
+                theme,
+                f"weights that no other language keeps<br>({everyone(len(languages))} keep {shared:,.0f})",
+            ),
             range=[0, 1.06 * top or 1],
             showgrid=True,
             nticks=5,
@@ -215,7 +216,7 @@ def places_figure(
             y=[row for row, _ in cells],
             mode="markers+text" if numbers else "markers",
             marker={"symbol": "square", "size": 20, "opacity": 0},
-            text=[f"{difference[cell]:+.1f}" if known[cell] else "" for cell in cells],
+            text=[signed(difference[cell]) if known[cell] else "" for cell in cells],
             textfont={"size": 11, "color": [_ink(difference[cell], shown, theme) for cell in cells]},
             customdata=[hover[row][column] for row, column in cells],
             hovertemplate="%{customdata}<extra></extra>",
@@ -284,11 +285,16 @@ def bar_number(percent: float) -> str:
     return "0" if percent == 0 else "<0.01"
 
 
-def _numbers_over_bars(fig: go.Figure, percent: Measured, theme: Theme) -> None:
+def _numbers_over_bars(fig: go.Figure, percent: Measured, top: float, theme: Theme) -> None:
+    """Each bar's number, moved above a mark that would be struck through it."""
+    places = np.array(percent.high)
+    for expected in np.sort(np.stack([percent.reference, percent.chance]), axis=0):
+        struck = (expected > places - 0.02 * top) & (expected < places + 0.08 * top)
+        places = np.where(struck, np.maximum(expected, places) + 0.015 * top, places)
     fig.add_trace(
         go.Scatter(
             x=np.arange(len(percent.value)),
-            y=percent.high,
+            y=places,
             mode="text",
             text=[bar_number(value) for value in percent.value],
             textposition="top center",

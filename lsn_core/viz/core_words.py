@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsn_core.viz.labels import plain_name
+from lsn_core.viz.labels import everyone, plain_name
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,9 @@ def core_sentence(size: CoreSize, sparsity: float, where: str) -> str:
     number = f"**{size.core.mean():,.0f}**"
     seeds = _range(size.core, percent)
     if size.k == size.n:
-        who = "both languages" if size.n == 2 else f"all {size.n} languages"
         text = (
             f"Of the {size.kept:,.0f} weights that a sub-network keeps{usual} {where} with {100 * sparsity:g} % "
-            f"removed, {who} keep {number}, that is **{per_cent(percent.mean())}**{seeds}"
+            f"removed, {everyone(size.n)} keep {number}, that is **{per_cent(percent.mean())}**{seeds}"
         )
     else:
         text = (
@@ -109,8 +108,8 @@ def places_sentence(who: str, values: Mapping[str, np.ndarray], whole: np.ndarra
     least = min(known, key=lambda name: known[name].mean())
     side = "larger" if whole.mean() >= 0 else "smaller"
     return (
-        f"Over the whole model, the core of {who} is {side} than the pretrained weights alone would make it, by "
-        f"{_points(whole)} of what one sub-network keeps. The difference is highest in the {most} "
+        f"Over the whole model, the core of {who} is {side} than the pretrained weights alone would make it "
+        f"({_points(whole)} of what one sub-network keeps). The difference is highest in the {most} "
         f"({_points(known[most])}) and lowest in the {least} ({_points(known[least])})."
     )
 
@@ -128,16 +127,20 @@ def _range(core: np.ndarray, percent: np.ndarray) -> str:
     """The range over seeds in brackets; empty with one seed."""
     if len(core) == 1:
         return ""
-    return (
-        f" (mean over {len(core)} seeds, from {core.min():,.0f} to {core.max():,.0f}, "
-        f"{per_cent(percent.min())} to {per_cent(percent.max())})"
-    )
+    low, high = per_cent(percent.min()), per_cent(percent.max())
+    ends = f", {low} to {high}" if low != high else ""
+    return f" (mean over {len(core)} seeds; {core.min():,.0f} to {core.max():,.0f}{ends})"
+
+
+def signed(value: float) -> str:
+    """A difference in percentage points, with its sign."""
+    return f"{value:+.1f}".replace("-", "−")
 
 
 def _points(values: np.ndarray) -> str:
-    low, high = f"{values.min():+.1f}", f"{values.max():+.1f}"
+    low, high = signed(values.min()), signed(values.max())
     over = "" if low == high else f", over seeds {low} to {high}"
-    return f"{values.mean():+.1f} percentage points{over}"
+    return f"{signed(values.mean())} percentage points{over}"
 
 
 def _runs(ks: Sequence[int]) -> str:
