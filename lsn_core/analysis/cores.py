@@ -25,6 +25,7 @@ from lsn_core.masks.ticket import SPARSITY_TOLERANCE, Ticket, TicketKey
 MAX_LANGUAGES = 255
 MEMBERSHIP_SCOPES = ("total", "layer", "component")
 MEMBERSHIP_COLUMNS = ("scope", "k", "weights", "share", "independence", "reference")
+CORE_COLUMNS = ("scope", "size", "kept", "core", "independence", "reference")
 EXCLUSIVE_COLUMNS = ("scope", "size", "language", "kept", "exclusive", "independence", "reference", "shared")
 
 
@@ -273,6 +274,30 @@ def exclusive_table(found: Membership, by: Iterable[str] = ("total",)) -> pd.Dat
             **{name: values.T.ravel() for name, values in expected.items()},
         },
         columns=list(EXCLUSIVE_COLUMNS),
+    )
+
+
+def core_table(found: Membership, k: int, by: str = "total") -> pd.DataFrame:
+    """The core of at least ``k`` languages by scope, with the columns ``CORE_COLUMNS``; one row a scope.
+
+    In numbers of weights: ``kept`` by one language, the mean over languages; ``core``, those that at least
+    ``k`` languages keep; ``independence`` and ``reference``, what ``core`` would be for independent languages
+    and for languages with only the pretrained magnitudes in common (NaN without a base ticket). Summed over k
+    from 1 to n, ``core``, ``independence`` and ``reference`` all give n times ``kept``: what one of them has
+    more at one k it has less at others. Raises LsnError unless ``k`` lies in 1..n.
+    """
+    scopes = found.layout.scopes(by)
+    parts = {
+        "size": found.layout.sizes,
+        "kept": found.kept.mean(axis=0),
+        "core": found.at_least(k),
+        "independence": found.expected_by_chance()[k:].sum(axis=0),
+        "reference": found.expected_by_reference()[k:].sum(axis=0),
+    }
+    sums = {name: _summed(values, scopes, found.layout) for name, values in parts.items()}
+    whole = {name: np.rint(sums[name]).astype(np.int64) for name in ("size", "core")}
+    return pd.DataFrame(
+        {"scope": [scope.label for scope in scopes]} | sums | whole, columns=list(CORE_COLUMNS)
     )
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from lsn_core.masks.layout import Layout
 from lsn_core.ui.address import Address
-from lsn_core.viz.labels import plain_name, scope_name
+from lsn_core.viz.labels import everyone, plain_name, scope_name
 
 SIDE_BY_SIDE = "all"
 NO_PAIR = "none"
@@ -25,6 +25,11 @@ PART_HELP = (
     "Count the weights of the whole model together, or of one part of it: a layer, a component (query, "
     "key, value, …) over all layers, or a single weight matrix. Layers are numbered from 0, as in the "
     "model."
+)
+EVERY = "all"
+CORE_HELP = (
+    "The core: the weights that at least so many of the languages keep. All of them is the strictest core; "
+    "with fewer, weights that some languages remove belong to it too."
 )
 LINKAGES = {"average": "Average", "complete": "Complete", "single": "Single"}
 LINKAGE_HELP = (
@@ -121,6 +126,26 @@ def linkage(address: Address) -> str:
         persist_state="session",
     )
     return chosen
+
+
+def core(count: int, address: Address) -> int:
+    """Choose by how many of `count` languages a weight of the core must be kept, 1 to `count`.
+
+    All of them is a choice of its own, so that it stays when languages are added or left out.
+    """
+    options = [EVERY, *(str(k) for k in range(count - 1, 0, -1))]
+    known = {token: token for token in options} | {str(count): EVERY}
+    chosen = address.choose("k", known, EVERY, "the number of languages")
+    st.selectbox(
+        "Core: kept by",
+        options,
+        key="k",
+        persist_state="session",
+        width=220,
+        format_func=lambda token: everyone(count) if token == EVERY else f"at least {token} of {count}",
+        help=CORE_HELP,
+    )
+    return count if chosen == EVERY else int(chosen)
 
 
 def pair(languages: Sequence[str], address: Address) -> tuple[str, str] | None:

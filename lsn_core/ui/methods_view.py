@@ -73,6 +73,23 @@ change sides while training. Neutrality asks about those that do.
 """,
     ),
     Section(
+        "What all languages keep",
+        r"""
+The **core** of at least $k$ of $n$ languages holds the weights that so many of their sub-networks keep, one
+sub-network a language, all of one seed; with several seeds it is counted for each and averaged.
+
+- **Chance**: if language $l$ keeps $a_{lm}$ of the $n_m$ weights of matrix $m$ and the languages are independent,
+  the number of languages that keep a weight is a sum of independent draws with chances $a_{lm}/n_m$
+  (Poisson-binomial distribution).
+- **Pretrained weights alone**: the same, on its own within $R_m$ and within $\bar R_m$: all that the languages have in
+  common is which weights were large before training.
+
+A language keeps as many weights in both as it does in truth, so that over $k = 1, \dots, n$ the cores' differences
+from either add up to zero. More weights kept by all means fewer kept by some. A core that is larger than expected
+at one $k$ is smaller at another, and no single $k$ says that languages share more or less.
+""",
+    ),
+    Section(
         "How sure a number is",
         """
 Intervals come from drawing seeds and matrices again with replacement, never single weights, which are not

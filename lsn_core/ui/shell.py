@@ -46,6 +46,7 @@ PAGES = (
     PageSpec("overlap", "Overlap", "pages/overlap.py"),
     PageSpec("tree", "Language tree", "pages/tree.py"),
     PageSpec("transfer", "Transfer", "pages/transfer.py"),
+    PageSpec("core", "Neutral core", "pages/core.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
 

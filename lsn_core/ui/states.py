@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,38 @@ def no_base(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
         "Nothing to compare with",
         "This measure needs the masks of the pretrained weights alone (method `base`), which this atlas "
         "lacks at this sparsity. Choose another measure in the side bar, or add them in a few seconds:",
+        (_discover(atlas, task, languages, "--method base"),),
+    )
+
+
+def no_masks(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
+    """Masks are needed, in an atlas that ships its tables alone."""
+    return Trouble(
+        "The masks are not here",
+        f"Which weights several languages keep is counted from their masks, and atlas `{atlas.name}` holds "
+        f"tables only. Choose another atlas in the side bar, put its tickets into "
+        f"`masks/{atlas.name}/tickets/`, or discover them again:",
+        (_discover(atlas, task, languages, "--seeds 0 1"),),
+    )
+
+
+def no_common_seed(atlas: Atlas, task: str, languages: Sequence[str], missing: Mapping[int, str]) -> Trouble:
+    """No seed that all languages have; `missing` names, for each seed, the languages without it."""
+    lacking = "; ".join(f"seed {seed}: {names}" for seed, names in missing.items())
+    return Trouble(
+        "No seed that all languages have",
+        "A core is counted over one sub-network of each language, all of one seed. Here every seed lacks some "
+        f"({lacking}). Choose other seeds or fewer languages in the side bar, or discover what is missing:",
+        (_discover(atlas, task, languages, f"--seeds {' '.join(str(seed) for seed in missing)}"),),
+    )
+
+
+def no_reference(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
+    """A figure that is drawn against the base masks, which the atlas lacks."""
+    return Trouble(
+        "Nothing to compare the parts with",
+        "Where the core is larger or smaller than the pretrained weights alone would make it is seen against "
+        "their masks (method `base`), which this atlas lacks at this sparsity. Add them in a few seconds:",
         (_discover(atlas, task, languages, "--method base"),),
     )
 

@@ -16,6 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
+from lsn_core.analysis.cores import Membership, membership
 from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_counts
 from lsn_core.analysis.overlap import overlap_table
 from lsn_core.analysis.tables import scores_table
@@ -157,6 +158,27 @@ def pair_table(view: View, pair: tuple[str, str], by: str) -> pd.DataFrame:
     found = counts(view)
     keys = [key for key in found.tickets if key.language in pair and key.seed in view.seeds]
     return overlap_table(found.select(keys), by)
+
+
+def members(view: View, seed: int) -> Membership:
+    """By how many of the view's languages each weight is kept, in the tickets of one seed.
+
+    Reads the masks: raises LsnError where a language has none of that seed, or the atlas has no masks.
+    """
+    return _members(view.atlas, view.stamp, view.task, view.sparsity, seed, view.method, view.languages)
+
+
+@st.cache_resource(show_spinner="Counting which languages keep each weight …", max_entries=64)
+def _members(
+    _atlas: Atlas,
+    stamp: str,
+    task: str,
+    sparsity: float,
+    seed: int,
+    method: str,
+    languages: tuple[str, ...],
+) -> Membership:
+    return membership(_atlas, task, sparsity, seed, method, languages)
 
 
 def scores(view: View) -> pd.DataFrame:

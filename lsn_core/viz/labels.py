@@ -41,6 +41,11 @@ def language_label(code: str) -> str:
     return f"{entry.name}<br><span style='font-size:11px'>{entry.own_name}</span>"
 
 
+def everyone(count: int) -> str:
+    """All of so many languages, in words."""
+    return "both languages" if count == 2 else f"all {count} languages"
+
+
 def scope_name(scope: str) -> str:
     """A scope of the tables in words: `encoder.3` becomes "Encoder layer 3"."""
     stack, _, number = scope.rpartition(".")

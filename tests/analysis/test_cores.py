@@ -12,11 +12,13 @@ import pytest
 from lsn_core.analysis import measures
 from lsn_core.analysis.calibration import expectations
 from lsn_core.analysis.cores import (
+    CORE_COLUMNS,
     EXCLUSIVE_COLUMNS,
     MEMBERSHIP_COLUMNS,
     Membership,
     core_mask,
     core_seeds,
+    core_table,
     core_tickets,
     exclusive_table,
     membership,
@@ -310,3 +312,33 @@ def test_counts_that_do_not_fit_are_refused(atlas: Atlas) -> None:
     ):
         with pytest.raises(LsnError, match=says):
             changed(**parts)
+
+
+@pytest.mark.parametrize("by", ["total", "layer", "component", "matrix"])
+def test_core_table_is_the_tail_of_the_membership_table(atlas: Atlas, by: str) -> None:
+    found = membership(atlas, "mlm", 0.5)
+    members = membership_table(found, (by,))
+    sizes = members.groupby("scope", sort=False)["weights"].sum()
+    for k in range(1, 6):
+        table = core_table(found, k, by)
+        assert tuple(table.columns) == CORE_COLUMNS
+        tail = members[members["k"] >= k].groupby("scope", sort=False)
+        assert table["scope"].tolist() == list(sizes.index)
+        assert table["size"].tolist() == sizes.tolist()
+        assert table["core"].tolist() == tail["weights"].sum().tolist()
+        for name in ("independence", "reference"):
+            np.testing.assert_allclose(table[name], tail[name].sum() * sizes, rtol=1e-9)
+
+
+def test_cores_over_all_k_add_up_to_what_the_languages_keep(atlas: Atlas) -> None:
+    found = membership(atlas, "mlm", 0.5)
+    cores = pd.concat([core_table(found, k, "layer") for k in range(1, 6)])
+    sums = cores.groupby("scope")[["kept", "core", "independence", "reference"]].sum()
+    for name in ("core", "independence", "reference"):
+        np.testing.assert_allclose(sums[name], sums["kept"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_core_table_needs_a_k_that_there_is(atlas: Atlas, k: int) -> None:
+    with pytest.raises(LsnError, match="K lies between 1 and 5"):
+        core_table(membership(atlas, "mlm", 0.5), k)

@@ -23,6 +23,8 @@ VIEWS = {
     "overlap-pair": "overlap?pair=en.sw",
     "overlap-layers": "overlap?by=layer&scope=all",
     "overlap-jaccard": "overlap?measure=jaccard&pair=en.sw",
+    "core": "core",
+    "core-some": "core?k=2&by=layer&scope=encoder.2",
     "tree": "tree",
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
 }

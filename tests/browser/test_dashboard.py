@@ -9,12 +9,14 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Page, expect
 
+from lsn_core.ui.shell import PAGES
 from tests.browser.conftest import LANGUAGES, Visitor
 from tests.browser.driver import Server, wait_for_figure, wait_until_quiet
 
 pytestmark = pytest.mark.browser
 
-TITLES = {"overlap": "Overlap", "tree": "Language tree"}
+TITLES = {"overlap": "Overlap", "tree": "Language tree", "core": "Neutral core"}
+SAID = {"overlap": "3 languages", "tree": "these 3 languages", "core": "removed, all 3 languages keep"}
 CUT = """
 () => [...document.querySelectorAll(".js-plotly-plot")].flatMap((plot) => {
     const frame = plot.getBoundingClientRect();
@@ -63,8 +65,8 @@ def test_cold_visit_by_address(
     assert page.title() == f"{TITLES[name]} · Language sub-networks"
     expect(page.get_by_role("heading", level=1)).to_have_text(TITLES[name])
     menu = page.locator(".st-key-menu a")
-    assert menu.all_inner_texts() == list(TITLES.values())
-    expect(page.get_by_text("3 languages" if name == "overlap" else "these 3 languages")).to_be_visible()
+    assert menu.all_inner_texts() == [spec.title for spec in PAGES]
+    expect(page.get_by_text(SAID[name])).to_be_visible()
     assert urlparse(page.url).path == f"/{name}"
     modules = fresh_server.stop()
     assert "streamlit" in modules
@@ -169,7 +171,13 @@ def test_theme_reaches_page_and_figure(server: Server, visitor: Visitor, scheme:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize(
     "address",
-    ["overlap?pair=ar.sw", "overlap?atlas=alike&pair=ar.sw&measure=jaccard", "overlap?by=layer", "tree"],
+    [
+        "overlap?pair=ar.sw",
+        "overlap?atlas=alike&pair=ar.sw&measure=jaccard",
+        "overlap?by=layer",
+        "tree",
+        "core?k=3",
+    ],
 )
 def test_nothing_is_cut(server: Server, visitor: Visitor, address: str, width: int) -> None:
     page = visitor(f"{server.url}/{address}", width=width)

@@ -14,7 +14,7 @@ def test_every_measure_of_the_side_bar_is_explained(visit: Visit) -> None:
     app = visit("methods", atlas="demo")
     assert not app.exception
     text = said(app)
-    for word in ("Jaccard", "Chance", "Reference", "Ceiling", "Neutrality"):
+    for word in ("Jaccard", "Chance", "Reference", "Ceiling", "Neutrality", "core"):
         assert f"**{word}**" in text
 
 

@@ -1,0 +1,325 @@
+"""What the Neutral core page shows, from the view to figures with their tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from lsn_core.analysis.cores import Membership, core_table, exclusive_table, membership_table
+from lsn_core.masks.ticket import TicketKey
+from lsn_core.ui import states, store
+from lsn_core.ui.controls import Part
+from lsn_core.ui.figures import Described
+from lsn_core.ui.view import View
+from lsn_core.viz import core as figures
+from lsn_core.viz import core_words as words
+from lsn_core.viz.labels import everyone, plain_name, scope_name
+
+NO_LAYER = "none"
+EVERY_LAYER, EVERY_COMPONENT = "all", "all"
+
+
+@dataclass(frozen=True)
+class Core:
+    """The weights kept by at least `k` of the view's languages, counted once for each of `seeds`."""
+
+    view: View
+    part: Part
+    k: int
+    seeds: tuple[int, ...]
+    found: tuple[Membership, ...]
+
+    @property
+    def n(self) -> int:
+        """How many languages."""
+        return len(self.view.languages)
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the pretrained weights alone are known."""
+        return self.found[0].reference_kept is not None
+
+    @property
+    def who(self) -> str:
+        """Those who keep a weight of the core, in words."""
+        return everyone(self.n) if self.k == self.n else f"at least {self.k} of {self.n} languages"
+
+
+def check(view: View) -> None:
+    """Raise CannotDraw where there is no core to count: too few languages, no masks, no seed in common."""
+    if len(view.languages) < 2:
+        raise states.CannotDraw(
+            states.too_few_languages(view.atlas, view.task, len(view.languages), 2, view.languages_chosen)
+        )
+    if not view.atlas.has_bits:
+        raise states.CannotDraw(states.no_masks(view.atlas, view.task, view.languages))
+    missing = lacking(view)
+    if all(missing.values()):
+        raise states.CannotDraw(
+            states.no_common_seed(
+                view.atlas,
+                view.task,
+                view.languages,
+                {seed: _names(codes) for seed, codes in missing.items()},
+            )
+        )
+
+
+def lacking(view: View) -> dict[int, list[str]]:
+    """For each of the view's seeds, the languages that have no sub-network of it at the view's sparsity."""
+    levels = view.catalogue.tickets
+    return {
+        seed: [
+            code
+            for code in view.languages
+            if view.sparsity not in levels.get(TicketKey(view.task, code, view.method, seed), ())
+        ]
+        for seed in view.seeds
+    }
+
+
+def count(view: View, part: Part, k: int) -> Core:
+    """The core, for every seed that all the languages have."""
+    seeds = tuple(seed for seed, missing in lacking(view).items() if not missing)
+    return Core(view, part, k, seeds, tuple(store.members(view, seed) for seed in seeds))
+
+
+def sentence(core: Core) -> str:
+    """The line above the figures."""
+    table = _sizes(core, core.part.by)
+    rows = table[table["scope"] == core.part.single]
+    alone = _alone(core)
+    size = words.CoreSize(
+        n=core.n,
+        k=core.k,
+        kept=float(rows["kept"].mean()),
+        alike=alone["kept"].nunique() == 1,
+        core=rows["core"].to_numpy(dtype=float),
+        reference=rows["reference"].to_numpy(),
+        chance=rows["independence"].to_numpy(),
+    )
+    return words.core_sentence(size, core.view.sparsity, core.part.where)
+
+
+def notes(core: Core) -> list[str]:
+    """What to keep in mind: one k is not the whole, and which seeds are left out."""
+    lines = []
+    if core.has_reference:
+        table = _keepers(core)
+        exactly = (table["weights"] - table["reference"] * _size(core)).to_numpy()
+        by_seed = exactly.reshape(len(core.seeds), core.n + 1)
+        at_least = np.cumsum(by_seed[:, ::-1], axis=1)[:, ::-1]
+        lines.append(words.every_k_sentence(core.n, at_least[:, 1:]))
+    for seed, missing in lacking(core.view).items():
+        if missing:
+            lines.append(
+                f"Seed {seed} is left out: there is no sub-network of it for {_names(missing)}. Leave these "
+                "languages out in the side bar to use it."
+            )
+    return lines
+
+
+def bars(core: Core) -> tuple[go.Figure, Described]:
+    """By exactly how many languages weights are kept."""
+    table = _keepers(core)
+    percent = _over_seeds(core, table, "k", 100.0, "share", 100.0)
+    weights = table.groupby("k")["weights"].mean().to_numpy()
+    fig = figures.keepers_figure(percent, weights, core.k, core.view.theme)
+    read = ", ".join(f"{k}: {figures.bar_number(share)} %" for k, share in enumerate(percent.value))
+    about = Described(
+        name=_file_name(core, "core"),
+        alt=f"Bars of the share of weights {core.part.where} that exactly so many of {core.n} languages keep. "
+        f"{read}. {_plain(sentence(core))}",
+        how=f"Every weight {core.part.where} is counted once, by how many of the {core.n} languages keep it, "
+        f"so that the bars add up to 100 %; {_seed_words(core)}. Pretrained weights alone: what would be if "
+        "all that the languages had in common were the sizes of the pretrained weights. Chance: if they had "
+        f"nothing in common. {_source(core)}",
+        table=table,
+    )
+    return fig, about
+
+
+def alone_sentence(core: Core) -> str:
+    """The line above the weights that one language alone keeps."""
+    table = _alone(core)
+    means = table.groupby("language", sort=False)["exclusive"].mean()
+    counts = {code: float(means.loc[code]) for code in core.view.languages}
+    return words.alone_sentence(
+        counts, float(table["kept"].mean()), table["reference"].tolist(), core.part.where
+    )
+
+
+def alone(core: Core) -> tuple[go.Figure, Described]:
+    """The weights that each language alone keeps."""
+    table = _alone(core)
+    weights = _over_seeds(core, table, "language", 1.0, "exclusive", 1.0)
+    shared = float(table["shared"].mean())
+    fig = figures.alone_figure(core.view.languages, weights, shared, core.view.theme)
+    about = Described(
+        name=_file_name(core, "core-alone"),
+        alt=f"Bars of the weights that each language alone keeps. {_plain(alone_sentence(core))}",
+        how=f"Weights {core.part.where} that one language keeps and all others remove; {_seed_words(core)}. "
+        "Trained again with another seed, a language keeps partly other weights, so that some of these are "
+        f"its own by accident. {_source(core)}",
+        table=table,
+    )
+    return fig, about
+
+
+def places_sentence(core: Core) -> str:
+    """The line above the map of layers and components."""
+    table = places_table(core)
+    single = table[(table["layer"] != EVERY_LAYER) & (table["component"] != EVERY_COMPONENT)]
+    places = single["component"] + " matrices of " + single["layer"].map(_layer_words)
+    values = {str(place): rows.to_numpy() for place, rows in single.groupby(places, sort=False)["difference"]}
+    whole = table[(table["layer"] == EVERY_LAYER) & (table["component"] == EVERY_COMPONENT)]
+    return words.places_sentence(core.who, values, whole["difference"].to_numpy())
+
+
+def places(core: Core) -> tuple[go.Figure, Described]:
+    """Layers by components: the core less what the pretrained weights alone would make it."""
+    table = places_table(core)
+    mean = table.groupby(["layer", "component"], sort=False)["difference"].mean()
+    layers, components = (list(dict.fromkeys(table[name])) for name in ("layer", "component"))
+    layers, components = _last(layers, EVERY_LAYER), _last(components, EVERY_COMPONENT)
+    grid = mean.unstack().reindex(index=layers, columns=components).to_numpy()
+    rows = dict(iter(table.groupby(["layer", "component"], sort=False)))
+    hover = [[_hover(core, layer, one, rows.get((layer, one))) for one in components] for layer in layers]
+    several = len({layer.partition(".")[0] for layer in layers if "." in layer}) > 1
+    marks = [_mark(layer, several) for layer in layers]
+    fig = figures.places_figure(marks, components, grid, hover, core.view.theme)
+    about = Described(
+        name=_file_name(core, "core-places", everywhere=True),
+        alt=f"Heatmap over {len(layers) - 1} layers and {len(components) - 1} components. "
+        + _plain(places_sentence(core)),
+        how=f"Each cell: the weights that {core.who} keep there, in per cent of what one sub-network keeps "
+        "there, less the same for the pretrained weights alone; all parts of the model, whichever is chosen "
+        f"above; {_seed_words(core)}. Last row and column: all layers, all components together. Grey: the "
+        f"model has no such matrix, or nothing of it is kept. {_source(core)}",
+        table=table,
+    )
+    return fig, about
+
+
+def places_table(core: Core) -> pd.DataFrame:
+    """One row a seed, layer and component, each with "all" too; `difference` in percentage points of `kept`."""
+    matrices = core.view.atlas.layout.matrices
+    table = _sizes(core, "matrix").drop(columns="scope")
+    layers = [NO_LAYER if m.layer is None else f"{m.stack}.{m.layer}" for m in matrices]
+    table.insert(1, "layer", layers * len(core.seeds))
+    table.insert(2, "component", [m.component for m in matrices] * len(core.seeds))
+    whole = [
+        table,
+        table.assign(component=EVERY_COMPONENT),
+        table.assign(layer=EVERY_LAYER),
+        table.assign(layer=EVERY_LAYER, component=EVERY_COMPONENT),
+    ]
+    found = pd.concat(whole).groupby(["seed", "layer", "component"], sort=False).sum().reset_index()
+    kept = found["kept"].where(found["kept"] > 0)
+    return found.assign(difference=100 * (found["core"] - found["reference"]) / kept)
+
+
+def _sizes(core: Core, by: str) -> pd.DataFrame:
+    return _each_seed(core, [core_table(found, core.k, by) for found in core.found])
+
+
+def _keepers(core: Core) -> pd.DataFrame:
+    tables = [membership_table(found, (core.part.by,)) for found in core.found]
+    return _each_seed(core, [table[table["scope"] == core.part.single] for table in tables])
+
+
+def _alone(core: Core) -> pd.DataFrame:
+    tables = [exclusive_table(found, (core.part.by,)) for found in core.found]
+    return _each_seed(core, [table[table["scope"] == core.part.single] for table in tables])
+
+
+def _each_seed(core: Core, tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of the seeds one below another, with a column `seed` first."""
+    whole = pd.concat(tables, keys=core.seeds, names=["seed"])
+    return whole.reset_index(level="seed").reset_index(drop=True)
+
+
+def _over_seeds(
+    core: Core, table: pd.DataFrame, by: str, unit: float, column: str, expected_unit: float
+) -> figures.Measured:
+    """Mean, lowest and highest seed of a column for each value of `by`, and the means of what is expected."""
+    groups = table.groupby(by, sort=False)
+    return figures.Measured(
+        value=unit * groups[column].mean().to_numpy(),
+        low=unit * groups[column].min().to_numpy(),
+        high=unit * groups[column].max().to_numpy(),
+        reference=expected_unit * groups["reference"].mean().to_numpy(),
+        chance=expected_unit * groups["independence"].mean().to_numpy(),
+    )
+
+
+def _size(core: Core) -> int:
+    """Weights of the part that is looked at."""
+    return int(_alone(core)["size"].iloc[0])
+
+
+def _hover(core: Core, layer: str, component: str, rows: pd.DataFrame | None) -> str:
+    where = {EVERY_LAYER: "All layers", NO_LAYER: "No layer"}.get(layer, scope_name(layer))
+    title = f"<b>{where}, {'all components' if component == EVERY_COMPONENT else component}</b>"
+    if rows is None:
+        return f"{title}<br>no such matrix in this model"
+    kept = float(rows["kept"].mean())
+    if not kept:
+        return f"{title}<br>nothing of it is kept"
+    low, high = rows["difference"].min(), rows["difference"].max()
+    over = f" ({words.signed(low)} to {words.signed(high)} over seeds)" if len(rows) > 1 else ""
+    return "<br>".join(
+        [
+            title,
+            f"{words.signed(rows['difference'].mean())} percentage points{over}",
+            f"core: {rows['core'].mean():,.0f} weights, {words.per_cent(100 * rows['core'].mean() / kept)}",
+            f"pretrained weights alone: {words.per_cent(100 * rows['reference'].mean() / kept)}",
+            f"chance: {words.per_cent(100 * rows['independence'].mean() / kept)}",
+            f"100 % is what one sub-network keeps: {kept:,.0f}",
+        ]
+    )
+
+
+def _layer_words(layer: str) -> str:
+    return "no layer" if layer == NO_LAYER else scope_name(layer).lower()
+
+
+def _mark(layer: str, several_stacks: bool) -> str:
+    """A layer's short mark on the axis: its number, with the stack's initial where there are two stacks."""
+    stack, dot, number = layer.partition(".")
+    return f"{stack[:1] if several_stacks else ''}{number}" if dot else layer
+
+
+def _last(names: list[str], last: str) -> list[str]:
+    return [*(name for name in names if name != last), last]
+
+
+def _names(codes: list[str]) -> str:
+    return ", ".join(plain_name(code) for code in codes)
+
+
+def _seed_words(core: Core) -> str:
+    seeds = ", ".join(str(seed) for seed in core.seeds)
+    if len(core.seeds) == 1:
+        return f"one seed ({seeds})"
+    return f"mean over seeds {seeds}, with the range from the lowest to the highest"
+
+
+def _source(core: Core) -> str:
+    return f"Atlas {core.view.atlas.name}, model {core.view.atlas.model['name']}."
+
+
+def _file_name(core: Core, what: str, everywhere: bool = False) -> str:
+    """Stem of a downloaded file: what it shows, of which atlas, task, sparsity, k of n, and part."""
+    view = core.view
+    parts = [what, view.atlas.name, view.task, view.method, f"{100 * view.sparsity:g}", f"{core.k}of{core.n}"]
+    if not everywhere:
+        parts.append(core.part.single)
+    return "-".join(part.replace(" ", "-").replace("/", "-") for part in parts)
+
+
+def _plain(markdown: str) -> str:
+    return markdown.replace("**", "")

@@ -1,0 +1,344 @@
+"""The neutral core: by how many languages weights are kept, what each has alone, and where the core lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lsn_core.viz.colour import readable_on
+from lsn_core.viz.core_words import signed
+from lsn_core.viz.heatmap import Colours
+from lsn_core.viz.labels import everyone, plain_name
+from lsn_core.viz.theme import Theme, axis, figure
+
+PRETRAINED, CHANCE = "pretrained weights alone", "chance"
+BARS = 340  # px
+BAR_ROW = 26  # px, a language
+PLACE_ROW = 30  # px, a layer
+NUMBERS_UP_TO = 16  # bars; beyond it there is no room for a number over each
+CELLS_UP_TO = 8  # columns; beyond it a cell is too narrow for its number on a small screen
+LEAST_REACH = 0.5  # percentage points that the strongest colour stands for at least
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A mean over seeds with the lowest and highest seed, and what is expected; arrays of one length.
+
+    `reference` (the pretrained weights alone) is NaN where unknown.
+    """
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    reference: np.ndarray
+    chance: np.ndarray
+
+
+def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme: Theme) -> go.Figure:
+    """A bar for each number of languages, 0 to n: the weights that exactly so many keep.
+
+    Args:
+        percent: (n+1,), in per cent of the weights of the part.
+        weights: (n+1,), the same in weights, mean over seeds.
+        at_least: the bars from here on are the core, and coloured.
+    """
+    ks = np.arange(len(weights))
+    core = ks >= at_least
+    spread = (percent.high > percent.low).any()
+    fig = figure(theme, height=BARS, showlegend=True, hovermode="x unified", barmode="overlay")
+    for name, colour, shown in (("in the core", theme.first, core), ("not in the core", theme.pale, ~core)):
+        fig.add_trace(
+            go.Bar(
+                x=ks[shown],
+                y=percent.value[shown],
+                name=name,
+                width=0.72,
+                marker={"color": colour},
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": (percent.high - percent.value)[shown],
+                    "arrayminus": (percent.value - percent.low)[shown],
+                    "color": theme.ink,
+                    "thickness": 1,
+                    "width": 2,
+                    "visible": bool(spread),
+                },
+                customdata=[
+                    f"{count:,.0f} weights, {bar_number(value)} %"
+                    for count, value in zip(weights[shown], percent.value[shown], strict=True)
+                ],
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+        )
+    for name, values, colour, symbol, dash in (
+        (PRETRAINED, percent.reference, theme.second, "diamond", "dash"),
+        (CHANCE, percent.chance, theme.quiet, "circle-open", "dot"),
+    ):
+        if np.isfinite(values).all():
+            fig.add_trace(
+                go.Scatter(
+                    x=ks,
+                    y=values,
+                    name=name,
+                    mode="lines+markers",
+                    line={"color": colour, "width": 1.5, "dash": dash},
+                    marker={"symbol": symbol, "size": 8, "color": colour},
+                    hovertemplate=f"{name} %{{y:.2f}} %<extra></extra>",
+                )
+            )
+    top = np.nanmax([percent.high, percent.reference, percent.chance])
+    if len(ks) <= NUMBERS_UP_TO:
+        _numbers_over_bars(fig, percent, top, theme)
+    fig.update_layout(
+        legend=_legend(theme),
+        xaxis=axis(
+            theme,
+            title=_title(theme, "languages that keep a weight"),
+            range=[-0.6, len(ks) - 0.4],
+            tickmode="linear" if len(ks) <= NUMBERS_UP_TO else "auto",
+            dtick=1 if len(ks) <= NUMBERS_UP_TO else None,
+            unifiedhovertitle={"text": f"kept by exactly %{{x}} of {len(ks) - 1}"},
+        ),
+        yaxis=axis(
+            theme, title=_title(theme, "% of the weights here"), range=[0, 1.1 * top], showgrid=True, nticks=6
+        ),
+    )
+    return fig
+
+
+def alone_figure(languages: Sequence[str], weights: Measured, shared: float, theme: Theme) -> go.Figure:
+    """A bar for each language, most first: the weights that it alone keeps, beside what is expected.
+
+    Args:
+        languages: n codes.
+        weights: (n,), numbers of weights.
+        shared: what all languages keep, which is told under the axis, not drawn: it is far larger.
+    """
+    order = np.argsort(-weights.value, kind="stable")
+    names = [plain_name(languages[one]) for one in order]
+    fig = figure(theme, height=len(order) * BAR_ROW + 118, showlegend=True, bargap=0.35)
+    value, low, high = (part[order] for part in (weights.value, weights.low, weights.high))
+    fig.add_trace(
+        go.Bar(
+            x=value,
+            y=names,
+            name="measured",
+            orientation="h",
+            marker={"color": theme.both},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": high - value,
+                "arrayminus": value - low,
+                "color": theme.ink,
+                "thickness": 1,
+                "width": 2,
+                "visible": bool((high > low).any()),
+            },
+            customdata=[
+                _alone_words(*entry)
+                for entry in zip(
+                    value, low, high, weights.reference[order], weights.chance[order], strict=True
+                )
+            ],
+            hovertemplate="%{y}: %{customdata}<extra></extra>",
+        )
+    )
+    top = float(np.max(weights.high, initial=0))
+    if np.isfinite(weights.reference).all():
+        top = max(top, float(weights.reference.max()))
+        fig.add_trace(
+            go.Scatter(
+                x=weights.reference[order],
+                y=names,
+                name=PRETRAINED,
+                mode="markers",
+                marker={"symbol": "diamond", "size": 8, "color": theme.second},
+                hovertemplate=f"%{{y}}: {PRETRAINED} %{{x:,.0f}}<extra></extra>",
+            )
+        )
+    fig.update_layout(
+        legend=_legend(theme),
+        xaxis=axis(
+            theme,
+            title=_title(
+                theme,
+                f"weights that no other language keeps<br>({everyone(len(languages))} keep {shared:,.0f})",
+            ),
+            range=[0, 1.06 * top or 1],
+            showgrid=True,
+            nticks=5,
+        ),
+        yaxis=axis(theme, autorange="reversed", ticks=""),
+    )
+    return fig
+
+
+def places_figure(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    difference: np.ndarray,
+    hover: Sequence[Sequence[str]],
+    theme: Theme,
+) -> go.Figure:
+    """Layers by components: the core less its reference, zero in the middle of the colours.
+
+    Args:
+        rows: names of the layers, the last row of all of them together.
+        columns: names of the components, the last column of all of them together.
+        difference: (rows, columns), percentage points; NaN, where there is no such matrix, is grey.
+        hover: (rows, columns) texts for the cells.
+    """
+    shown = difference_colours(difference)
+    inner = len(rows) * PLACE_ROW
+    fig = figure(theme, height=inner + 150, hoverdistance=40)
+    known = np.isfinite(difference)
+    for name, values, colours in (
+        (
+            "no such matrix",
+            np.where(known, np.nan, 1.0),
+            {"colorscale": [[0, theme.missing], [1, theme.missing]], "showscale": False},
+        ),
+        ("difference", difference, {"coloraxis": "coloraxis"}),
+    ):
+        fig.add_trace(
+            go.Heatmap(z=values.astype(np.float32), name=name, hoverinfo="skip", xgap=1, ygap=1, **colours)
+        )
+    cells = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
+    numbers = len(columns) <= CELLS_UP_TO
+    fig.add_trace(
+        go.Scatter(
+            x=[column for _, column in cells],
+            y=[row for row, _ in cells],
+            mode="markers+text" if numbers else "markers",
+            marker={"symbol": "square", "size": 20, "opacity": 0},
+            text=[signed(difference[cell]) if known[cell] else "" for cell in cells],
+            textfont={"size": 11, "color": [_ink(difference[cell], shown, theme) for cell in cells]},
+            customdata=[hover[row][column] for row, column in cells],
+            hovertemplate="%{customdata}<extra></extra>",
+            name="cells",
+        )
+    )
+    for end, across in ((len(columns) - 1.5, False), (len(rows) - 1.5, True)):
+        place = {"x0": -0.5, "x1": len(columns) - 0.5, "y0": end, "y1": end}
+        if not across:
+            place = {"x0": end, "x1": end, "y0": -0.5, "y1": len(rows) - 0.5}
+        fig.add_shape(type="line", line={"color": theme.background, "width": 6}, layer="above", **place)
+    fig.update_layout(
+        coloraxis={
+            "colorscale": [list(stop) for stop in theme.balance],
+            "cmin": shown.low,
+            "cmax": shown.high,
+            "colorbar": {
+                "orientation": "h",
+                "thickness": 10,
+                "len": 1.0,
+                "x": 0.5,
+                "y": -74 / inner,
+                "yanchor": "top",
+                "outlinewidth": 0,
+                "tickformat": "+.1f",
+                "tickfont": {"size": 11, "color": theme.quiet},
+                "nticks": 5,
+                "title": {"text": shown.title, "side": "top", "font": {"size": 12, "color": theme.quiet}},
+            },
+        },
+        xaxis=axis(
+            theme,
+            range=[-0.5, len(columns) - 0.5],
+            tickmode="array",
+            tickvals=list(range(len(columns))),
+            ticktext=[_broken(name) for name in columns],
+            tickangle=0 if numbers else None,
+            tickfont={"size": 11, "color": theme.ink},
+            ticks="",
+        ),
+        yaxis=axis(
+            theme,
+            range=[len(rows) - 0.5, -0.5],
+            tickmode="array",
+            tickvals=list(range(len(rows))),
+            ticktext=list(rows),
+            title=_title(theme, "layer"),
+            ticks="",
+        ),
+    )
+    return fig
+
+
+def difference_colours(difference: np.ndarray) -> Colours:
+    """The range of colours for differences in percentage points: even on both sides of zero."""
+    sizes = np.abs(difference[np.isfinite(difference)])
+    reach = max(float(sizes.max(initial=0.0)), LEAST_REACH)
+    return Colours("core − pretrained weights alone, percentage points", -reach, reach, True, 1)
+
+
+def bar_number(percent: float) -> str:
+    """A percentage for over a bar: short, and never "0" for something."""
+    for digits, floor in ((0, 9.95), (1, 0.095), (2, 0.005)):
+        if percent >= floor:
+            return f"{percent:.{digits}f}"
+    return "0" if percent == 0 else "<0.01"
+
+
+def _numbers_over_bars(fig: go.Figure, percent: Measured, top: float, theme: Theme) -> None:
+    """Each bar's number, moved above a mark that would be struck through it."""
+    places = np.array(percent.high)
+    for expected in np.sort(np.stack([percent.reference, percent.chance]), axis=0):
+        struck = (expected > places - 0.02 * top) & (expected < places + 0.08 * top)
+        places = np.where(struck, np.maximum(expected, places) + 0.015 * top, places)
+    fig.add_trace(
+        go.Scatter(
+            x=np.arange(len(percent.value)),
+            y=places,
+            mode="text",
+            text=[bar_number(value) for value in percent.value],
+            textposition="top center",
+            textfont={"size": 11, "color": theme.ink},
+            cliponaxis=False,
+            hoverinfo="skip",
+            showlegend=False,
+            name="numbers",
+        )
+    )
+
+
+def _alone_words(value: float, low: float, high: float, reference: float, chance: float) -> str:
+    over = f" ({low:,.0f} to {high:,.0f} over seeds)" if high > low else ""
+    expected = f"<br>{PRETRAINED}: {reference:,.0f}" if np.isfinite(reference) else ""
+    return f"{value:,.0f} weights{over}{expected}<br>{CHANCE}: {chance:,.0f}"
+
+
+def _ink(value: float, shown: Colours, theme: Theme) -> str:
+    """Black or white, for a number on the cell's colour."""
+    if not np.isfinite(value):
+        return theme.ink
+    share = (value - shown.low) / (shown.high - shown.low)
+    return readable_on(theme.balance[round(share * (len(theme.balance) - 1))][1])
+
+
+def _broken(name: str) -> str:
+    """A component's name over several lines, for a narrow column."""
+    return name.replace("-", "-<br>").replace(" ", "<br>")
+
+
+def _title(theme: Theme, text: str) -> dict[str, object]:
+    return {"text": text, "font": {"color": theme.quiet, "size": 12}}
+
+
+def _legend(theme: Theme) -> dict[str, object]:
+    return {
+        "orientation": "h",
+        "x": 0,
+        "xanchor": "left",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "font": {"size": 11, "color": theme.ink},
+        "bgcolor": "rgba(0,0,0,0)",
+        "itemclick": False,
+        "itemdoubleclick": False,
+    }

@@ -1,0 +1,38 @@
+"""Neutral core: how many weights are kept by exactly k of the languages, where, and what each has alone."""
+
+# ruff: noqa: E402 - `enter` comes before the imports that take long: on a fresh server it starts the run again.
+
+import streamlit as st
+
+from lsn_core.ui import shell
+
+view, address = shell.enter("core")
+
+from lsn_core.ui import controls, core_view, states
+from lsn_core.ui.figures import figure_block
+
+core_view.check(view)
+with st.container(horizontal=True, key="controls"):
+    part = controls.part(view.atlas.layout, address, side_by_side=False)
+    at_least = controls.core(len(view.languages), address)
+core = core_view.count(view, part, at_least)
+
+st.markdown(core_view.sentence(core))
+for line in core_view.notes(core):
+    st.caption(line)
+
+left, right = st.columns([3, 2], gap="medium")
+with left:
+    st.subheader("How many languages keep a weight", anchor=False)
+    figure_block(*core_view.bars(core), "core_bars")
+with right:
+    st.subheader("Kept by one language alone", anchor=False)
+    st.markdown(core_view.alone_sentence(core))
+    figure_block(*core_view.alone(core), "core_alone")
+
+st.subheader("Where the core is larger or smaller than expected", anchor=False)
+if core.has_reference:
+    st.markdown(core_view.places_sentence(core))
+    figure_block(*core_view.places(core), "core_places")
+else:
+    states.show(states.no_reference(view.atlas, view.task, view.languages))
