@@ -25,9 +25,13 @@ VIEWS = {
     "overlap-jaccard": "overlap?measure=jaccard&pair=en.sw",
     "core": "core",
     "core-some": "core?k=2&by=layer&scope=encoder.2",
+    "transfer": "transfer?atlas=demo",
+    "transfer-cell": "transfer?atlas=demo&against=random&cell=zh.de",
+    "methods": "methods",
     "tree": "tree",
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
 }
+WITHOUT_FIGURE = {"methods"}
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
 CONTENT_HEIGHT = """
@@ -43,7 +47,8 @@ def take(server: Server, browser: Browser, out: Path) -> Iterator[Path]:
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
         page = context.new_page()
         page.goto(f"{server.url}/{address}")
-        wait_for_figure(page)
+        if name not in WITHOUT_FIGURE:
+            wait_for_figure(page)
         wait_until_quiet(page)
         page.set_viewport_size({"width": width, "height": max(800, int(page.evaluate(CONTENT_HEIGHT)))})
         page.wait_for_timeout(500)

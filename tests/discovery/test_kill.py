@@ -106,11 +106,18 @@ def test_killed_at_random_moments_then_resumed(
     assert Atlas.open(killed).verify() == []
 
 
+def _hear_interrupts() -> None:
+    """As a terminal starts a program: tests that run in the background inherit that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(jobs: int, tiny_folder: Path, tmp_path: Path) -> None:
     command = _command(tmp_path / "a", tiny_folder, jobs, 60)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_hear_interrupts
+    )
     assert process.stderr is not None
     process.stderr.readline()
     time.sleep(1.0)
