@@ -17,10 +17,9 @@ from lsn_core.analysis.card_cells import retrieval_lines, spread, transfer_lines
 from lsn_core.analysis.counts import load_counts
 from lsn_core.analysis.findings import read_findings, sentences
 from lsn_core.analysis.tables import scores_table
-from lsn_core.errors import CorruptFile
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.cells import RETRIEVAL, TRANSFER, CellTable, read_rows
+from lsn_core.masks.cells import RETRIEVAL, TRANSFER, intact_rows
 from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.ticket_file import TicketHeader
 
@@ -39,7 +38,7 @@ def _lines(atlas: Atlas) -> Iterator[str]:
     model = atlas.model
     headers = [header for header in atlas.headers() if header.key.method != "base"]
     scores = scores_table(atlas)
-    transfers = _rows_or_none(atlas, TRANSFER)
+    transfers = intact_rows(atlas, TRANSFER)
     yield f"# Atlas `{atlas.name}`"
     yield ""
     yield (
@@ -57,19 +56,11 @@ def _lines(atlas: Atlas) -> Iterator[str]:
         yield from ("", *_score_lines(scores[scores["task"] == task]))
         yield from ("", *_overlap_lines(atlas, task, mine))
         yield from transfer_lines(transfers, task)
-    yield from retrieval_lines(_rows_or_none(atlas, RETRIEVAL))
+    yield from retrieval_lines(intact_rows(atlas, RETRIEVAL))
     found = read_findings(atlas)
     if found is not None and not found.empty:
         yield from ("", "## Findings", "", *(f"- {sentence}" for sentence in sentences(found)))
     yield ""
-
-
-def _rows_or_none(atlas: Atlas, table: CellTable) -> pd.DataFrame:
-    """The rows of a table; none where it is damaged, which ``Atlas.verify`` tells."""
-    try:
-        return read_rows(atlas, table)
-    except CorruptFile:
-        return pd.DataFrame(columns=list(table.columns))
 
 
 def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:

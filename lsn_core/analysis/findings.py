@@ -24,8 +24,9 @@ from lsn_core.analysis.statistics import (
     mantel,
     transfer_mantel,
 )
-from lsn_core.analysis.transfer import transfer_matrix, transfer_rows
+from lsn_core.analysis.transfer import transfer_matrix
 from lsn_core.languages import DISTANCE_KINDS, language, reference_distances
+from lsn_core.masks import cells
 from lsn_core.masks.atlas import Atlas
 
 FINDINGS_TABLE = "findings"
@@ -70,7 +71,7 @@ def findings(atlas: Atlas, sparsity: float = 0.5, method: str = "imp") -> pd.Dat
     A task without two languages, or without this level, has none.
     """
     rows: list[Finding] = []
-    transfers = transfer_rows(atlas)
+    transfers = cells.intact_rows(atlas, cells.TRANSFER)
     for task in sorted({key.task for key in catalogue(atlas) if key.method == method}):
         if not any(np.isclose(level, sparsity) for level in _levels(atlas, task, method)):
             continue

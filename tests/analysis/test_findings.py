@@ -70,3 +70,10 @@ def test_one_seed_gives_no_neutrality_and_says_so(tmp_path: Path) -> None:
 
 def test_a_level_that_is_not_there_has_no_findings(atlas: Atlas) -> None:
     assert findings(atlas, sparsity=0.35).empty
+
+
+def test_a_damaged_transfer_table_does_not_stop_the_rest(tmp_path: Path) -> None:
+    make_atlas(tmp_path / "hurt", LANGUAGES, levels=(0.5,))
+    whole = findings(Atlas.open(tmp_path / "hurt"))
+    (tmp_path / "hurt" / "transfer.parquet").write_bytes(b"not a table")
+    assert findings(Atlas.open(tmp_path / "hurt")).equals(whole)
