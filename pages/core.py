@@ -8,8 +8,9 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("core")
 
-from lsn_core.ui import controls, core_view, states
+from lsn_core.ui import controls, states
 from lsn_core.ui.figures import figure_block
+from lsn_core.ui.views import core_view
 
 core_view.check(view)
 with st.container(horizontal=True, key="controls"):

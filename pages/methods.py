@@ -6,7 +6,7 @@ from lsn_core.ui import shell
 
 frame = shell.heading("methods")
 
-from lsn_core.ui import methods_view  # noqa: E402 - after the frame, as on every page
+from lsn_core.ui.views import methods_view  # noqa: E402 - after the frame, as on every page
 
 methods_view.show_findings(frame.content)
 for section in methods_view.SECTIONS:

@@ -10,8 +10,9 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("overlap")
 
-from lsn_core.ui import controls, overlap_view, pair_view
+from lsn_core.ui import controls
 from lsn_core.ui.figures import figure_block
+from lsn_core.ui.views import overlap_view, pair_view
 
 with st.container(horizontal=True, key="controls"):
     part = controls.part(view.atlas.layout, address)

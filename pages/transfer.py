@@ -8,8 +8,9 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("transfer")
 
-from lsn_core.ui import controls, states, transfer_view
+from lsn_core.ui import controls, states
 from lsn_core.ui.figures import figure_block
+from lsn_core.ui.views import transfer_view
 from lsn_core.viz.labels import plain_name
 
 rows = transfer_view.rows(view)

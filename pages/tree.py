@@ -8,8 +8,9 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("tree")
 
-from lsn_core.ui import controls, overlap_view, tree_view
+from lsn_core.ui import controls
 from lsn_core.ui.figures import figure_block
+from lsn_core.ui.views import overlap_view, tree_view
 
 with st.container(horizontal=True, key="controls"):
     part = controls.part(view.atlas.layout, address, side_by_side=False)

@@ -9,10 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import readable_on
-from lsn_core.viz.core_words import signed
 from lsn_core.viz.heatmap import Colours
 from lsn_core.viz.labels import everyone, plain_name
 from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.words.core import signed
 
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px

@@ -14,7 +14,8 @@ from lsn_core.viz.core import (
     keepers_figure,
     places_figure,
 )
-from lsn_core.viz.core_words import (
+from lsn_core.viz.theme import DARK, LIGHT, Theme
+from lsn_core.viz.words.core import (
     CoreSize,
     alone_sentence,
     core_sentence,
@@ -22,7 +23,6 @@ from lsn_core.viz.core_words import (
     per_cent,
     places_sentence,
 )
-from lsn_core.viz.theme import DARK, LIGHT, Theme
 
 NOTHING = np.full(4, np.nan)
 

@@ -38,7 +38,10 @@ def test_streamlit_is_imported_by_the_dashboard_alone() -> None:
             "lsn_core.viz.heatmap, lsn_core.viz.words, lsn_core.viz.profile",
             ("torch", "transformers", "streamlit"),
         ),
-        ("lsn_core.ui.shell, lsn_core.ui.pair_view, lsn_core.ui.tree_view", ("torch", "transformers")),
+        (
+            "lsn_core.ui.shell, lsn_core.ui.views.pair_view, lsn_core.ui.views.tree_view",
+            ("torch", "transformers"),
+        ),
     ],
 )
 def test_importing_stays_light(modules: str, absent: tuple[str, ...]) -> None:

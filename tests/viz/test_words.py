@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lsn_core.viz import words
 from lsn_core.viz.measures import (
     ABOVE_CHANCE,
     ABOVE_REFERENCE,
@@ -14,7 +13,8 @@ from lsn_core.viz.measures import (
     NEUTRALITY,
     default_measure,
 )
-from lsn_core.viz.words import Estimate
+from lsn_core.viz.words import overlap as words
+from lsn_core.viz.words.overlap import Estimate
 
 CODES = ("en", "de", "sw")
 

@@ -18,7 +18,7 @@ from lsn_core.ui.view import View
 from lsn_core.viz import heatmap, ranking
 from lsn_core.viz.labels import plain_name, scope_name
 from lsn_core.viz.measures import JACCARD, NEUTRALITY, Measure
-from lsn_core.viz.words import Estimate, overlap_sentence, pair_extremes, pair_mean, parts_sentence
+from lsn_core.viz.words.overlap import Estimate, overlap_sentence, pair_extremes, pair_mean, parts_sentence
 
 
 def check(view: View, need: int) -> None:

@@ -15,8 +15,8 @@ from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import core as figures
-from lsn_core.viz import core_words as words
 from lsn_core.viz.labels import everyone, plain_name, scope_name
+from lsn_core.viz.words import core as words
 
 NO_LAYER = "none"
 EVERY_LAYER, EVERY_COMPONENT = "all", "all"

@@ -14,13 +14,14 @@ from lsn_core.analysis.statistics import correlation_interval, transfer_mantel
 from lsn_core.analysis.transfer import TransferMatrix, transfer_matrix
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
-from lsn_core.ui import overlap_view, states, store
+from lsn_core.ui import states, store
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
+from lsn_core.ui.views import overlap_view
 from lsn_core.viz import heatmap
 from lsn_core.viz.dots import Dots, Marked, dots_figure, scatter_figure
 from lsn_core.viz.labels import plain_name, signed
-from lsn_core.viz.transfer_words import (
+from lsn_core.viz.words.transfer import (
     CONTROL_NAMES,
     DIGITS,
     FEWEST_TO_TEST,

@@ -10,13 +10,14 @@ import plotly.graph_objects as go
 
 from lsn_core.analysis.trees import Tree, build_tree
 from lsn_core.errors import LsnError
-from lsn_core.ui import overlap_view, states, store
+from lsn_core.ui import states, store
 from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
+from lsn_core.ui.views import overlap_view
 from lsn_core.viz.dendrogram import STRONG_SUPPORT, tree_figure
 from lsn_core.viz.measures import JACCARD, NEUTRALITY
-from lsn_core.viz.words import tree_sentence
+from lsn_core.viz.words.overlap import tree_sentence
 
 DISTANCE_WORDS = {NEUTRALITY.token: "neutrality", JACCARD.token: "Jaccard overlap"}
 DISTANCES = {NEUTRALITY.token: "1 − neutrality", JACCARD.token: "1 − Jaccard"}

@@ -9,14 +9,14 @@ import plotly.graph_objects as go
 from lsn_core.ui import store
 from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
-from lsn_core.ui.overlap_view import estimate, file_name, reference_marks
 from lsn_core.ui.view import View
+from lsn_core.ui.views.overlap_view import estimate, file_name, reference_marks
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.measures import ABOVE_CHANCE, JACCARD
 from lsn_core.viz.profile import Profile, component_profile, layer_profile
 from lsn_core.viz.scores import scores_figure
 from lsn_core.viz.shares import shares_figure
-from lsn_core.viz.words import pair_sentence
+from lsn_core.viz.words.overlap import pair_sentence
 
 REPLICATES = 200  # for each part of a profile; enough for the ends of a 95 % interval to two digits
 
