@@ -1,9 +1,9 @@
 """How the nested masks of a ticket become few bytes, and back.
 
 A ticket is one small number a weight, its *survival*: how many of the ticket's levels keep the weight.
-Three codes exist. ``plain`` stores the numbers. ``sparse`` stores where and by how much they differ from
+Three codes exist. ``plain`` stores the numbers. ``grouped`` stores where and by how much they differ from
 the base ticket's, as trained sub-networks differ from the untouched model's in a few percent of the
-weights. ``philox`` stores the key of a random generator, as a random ticket can be drawn again.
+weights (``sparse``, its forerunner, is still read). ``philox`` stores the key of a random generator, as a random ticket can be drawn again.
 
 Symbols of these streams do not repeat in patterns; zlib is therefore told to look for runs only
 (``Z_RLE``), which is ten times as fast as a search for matches, and no larger.
@@ -12,7 +12,7 @@ Symbols of these streams do not repeat in patterns; zlib is therefore told to lo
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,28 +80,57 @@ def decode_plain(packed: np.ndarray, size: int, levels: int) -> np.ndarray:
 def encode_sparse(survival: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where two uint8 (n,) arrays differ, and by how much.
 
+    The weights are gone through group by group, those of reference 0 first: how often, and by how much, a
+    weight differs from the base ticket's hangs on where it stands there, so that the streams of a group are
+    shorter than those of all weights in their order (by 6 to 15 % on a real model).
+
     Returns ``gaps``, uint8: the number of equal weights before each difference, 255 standing for "255
     equal ones and no difference yet"; and ``changes``, uint8: survival minus reference, modulo 256, a
     difference.
     """
     change = survival - reference
-    where = np.flatnonzero(change)
+    places, changes, start = [], [], 0
+    for members in _groups(reference):
+        found = change[members]
+        differs = np.flatnonzero(found)
+        places.append(start + differs)
+        changes.append(found[differs])
+        start += members.size
+    where = np.concatenate([np.empty(0, np.int64), *places])
     escapes, rest = np.divmod(np.diff(where, prepend=-1) - 1, _ESCAPE)
     ends = np.cumsum(escapes + 1)
     gaps = np.full(int(ends[-1]) if ends.size else 0, _ESCAPE, dtype=np.uint8)
     gaps[ends - 1] = rest
-    return gaps, change[where]
+    return gaps, np.concatenate([np.empty(0, np.uint8), *changes])
 
 
-def decode_sparse(gaps: np.ndarray, changes: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The survival that ``encode_sparse`` was given; ValueError when the parts do not fit together."""
+def decode_sparse(
+    gaps: np.ndarray, changes: np.ndarray, reference: np.ndarray, grouped: bool = True
+) -> np.ndarray:
+    """The survival that ``encode_sparse`` was given; ValueError when the parts do not fit together.
+
+    Not ``grouped``, the weights are gone through in their own order, as earlier versions wrote them.
+    """
     is_change = gaps != _ESCAPE
     where = np.cumsum(gaps, dtype=np.int64)[is_change] + np.arange(np.count_nonzero(is_change))
     if where.size != changes.size or (where.size and where[-1] >= reference.size):
         raise ValueError("its list of differences does not fit the base ticket")
     survival = reference.copy()
-    survival[where] += changes
+    if not grouped:
+        survival[where] += changes
+        return survival
+    start = first = 0
+    for members in _groups(reference):
+        last = int(np.searchsorted(where, start + members.size))
+        survival[members[where[first:last] - start]] += changes[first:last]
+        start, first = start + members.size, last
     return survival
+
+
+def _groups(reference: np.ndarray) -> Iterator[np.ndarray]:
+    """The places of the weights of each reference value, lowest value first; int64."""
+    for value in np.flatnonzero(np.bincount(reference, minlength=1)):
+        yield np.flatnonzero(reference == value)
 
 
 def base_reference(

@@ -26,6 +26,7 @@ FORMAT_VERSION = 1
 
 _CODECS: Mapping[str, tuple[set[str], set[str]]] = {
     "plain": ({"survival"}, set()),
+    "grouped": ({"gaps", "changes"}, {"base"}),
     "sparse": ({"gaps", "changes"}, {"base"}),
     "philox": (set(), {"key"}),
 }
@@ -148,10 +149,10 @@ def _encode(ticket: Ticket, base: Ticket | None) -> tuple[dict[str, Any], dict[s
         gaps, changes = codec.encode_sparse(ticket.survival, reference)
         sparse = {"gaps": codec.pack(gaps), "changes": codec.pack(changes)}
         if changes.size < ticket.layout.size // _CLEARLY_SPARSE:
-            return {"name": "sparse", "base": base.content_hash}, sparse
+            return {"name": "grouped", "base": base.content_hash}, sparse
     plain = {"survival": codec.pack(codec.encode_plain(ticket.survival, len(ticket.levels)))}
     if base is not None and _data_size(sparse) < _data_size(plain):
-        return {"name": "sparse", "base": base.content_hash}, sparse
+        return {"name": "grouped", "base": base.content_hash}, sparse
     return {"name": "plain"}, plain
 
 
@@ -173,7 +174,9 @@ def _decode(header: TicketHeader, parts: Mapping[str, codec.Packed], base: Ticke
     if parts["gaps"].length > size + size // 255 or parts["changes"].length > size:
         raise ValueError(f"its masks have more differences than the {size} weights that its header says")
     reference = codec.base_reference(base.survival, base.levels, levels)
-    return codec.decode_sparse(codec.unpack(parts["gaps"]), codec.unpack(parts["changes"]), reference)
+    return codec.decode_sparse(
+        codec.unpack(parts["gaps"]), codec.unpack(parts["changes"]), reference, header.codec == "grouped"
+    )
 
 
 def _base_for(header: TicketHeader, base: Ticket | None) -> Ticket | None:

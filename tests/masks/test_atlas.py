@@ -63,7 +63,7 @@ def test_an_atlas_tells_what_it_holds(atlas: Atlas) -> None:
     ]
     assert atlas.problems() == []
     assert atlas.stamps() == {header.key.stem: header.content_hash for header in atlas.headers()}
-    assert {header.codec for header in atlas.headers() if header.key.method == "imp"} == {"sparse"}
+    assert {header.codec for header in atlas.headers() if header.key.method == "imp"} == {"grouped"}
     for header in atlas.headers():
         assert atlas.has(header.key)
         assert atlas.header(header.key) is header

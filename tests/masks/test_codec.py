@@ -35,7 +35,7 @@ def test_plain_takes_half_a_byte_for_up_to_fifteen_levels() -> None:
 @given(st.data())
 def test_sparse_round_trip(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 2000))
-    reference = data.draw(arrays(np.uint8, size, fill=st.just(3)))
+    reference = data.draw(arrays(np.uint8, size, elements=st.sampled_from([0, 3, 9, 255]), fill=st.just(3)))
     survival = reference.copy()
     for place in data.draw(st.lists(st.integers(0, size - 1), max_size=30)):
         survival[place] = data.draw(st.integers(0, 255))
@@ -64,6 +64,28 @@ def test_gaps(places: list[int], expected: list[int]) -> None:
     assert gaps.tolist() == expected
     assert changes.tolist() == [1] * len(places)
     np.testing.assert_array_equal(codec.decode_sparse(gaps, changes, reference), survival)
+
+
+@given(st.data())
+def test_the_groups_are_gone_through_like_weights_sorted_by_reference(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 600))
+    reference = data.draw(arrays(np.uint8, size, elements=st.integers(0, 9)))
+    survival = data.draw(arrays(np.uint8, size, elements=st.integers(0, 9)))
+    order = np.argsort(reference, kind="stable")
+    flat = np.zeros(size, np.uint8)
+    flat_change = (survival - reference)[order]
+    for whole, plain in zip(
+        codec.encode_sparse(survival, reference), codec.encode_sparse(flat_change, flat), strict=True
+    ):
+        np.testing.assert_array_equal(whole, plain)
+
+
+def test_differences_in_the_order_of_the_weights_are_still_read() -> None:
+    """As the code `sparse` of earlier versions has them."""
+    reference = np.array([3, 0, 3, 0, 9], np.uint8)
+    gaps, changes = np.array([1, 2], np.uint8), np.array([2, 253], np.uint8)
+    decoded = codec.decode_sparse(gaps, changes, reference, grouped=False)
+    assert decoded.tolist() == [3, 2, 3, 0, 6]
 
 
 @pytest.mark.parametrize(
