@@ -8,7 +8,7 @@ import numpy as np
 
 from lsn_core.analysis.statistics import CorrelationInterval, MantelTest
 from lsn_core.analysis.transfer import Average, TransferMatrix
-from lsn_core.viz.labels import plain_name, signed
+from lsn_core.viz.labels import p_value, plain_name, signed
 
 DIGITS = 3  # of a score and of a difference of scores
 FEWEST_TO_TEST = 4  # languages; the orders of three are so few that no p is below 0.05
@@ -121,7 +121,7 @@ def link_sentence(measure: str, test: MantelTest | None, interval: CorrelationIn
     if not np.isfinite(test.correlation):
         return f"{measure} or the loss is the same for all pairs, so that no link between them can be seen."
     drawn = f"{'all ' if test.exact else ''}{test.permutations:,} permutations of {test.languages} languages"
-    numbers = f"r = {signed(test.correlation, 2)}, p = {_p(test.p_value)}"
+    numbers = f"r = {signed(test.correlation, 2)}, p = {p_value(test.p_value)}"
     if np.isfinite(interval.low):
         numbers += f", 95 % interval {signed(interval.low, 2)} to {signed(interval.high, 2)}"
     numbers += f"; Mantel test over {test.pairs} ordered pairs, {drawn}"
@@ -174,7 +174,3 @@ def _seeds_of(values: np.ndarray) -> str:
 def _mean(values: Sequence[float] | np.ndarray) -> float:
     known = np.asarray(values)[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")
-
-
-def _p(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"
