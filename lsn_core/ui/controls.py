@@ -189,7 +189,7 @@ def clicked_clade(points: Sequence[Mapping[str, Any]], found: Sequence[Clade]) -
 
 def only_languages(codes: Clade) -> None:
     """Leave these languages alone in the side bar, which every page goes by; none stands for all of them."""
-    st.session_state["languages"] = list(codes)
+    st.session_state["languages"] = list(in_paper_order(codes))
 
 
 def untangle(address: Address) -> bool:
