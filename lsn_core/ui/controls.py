@@ -50,6 +50,11 @@ UNTANGLE_HELP = (
     "side."
 )
 
+ORDERS = {"cluster": "Alike together", "family": "Families", "alphabet": "Alphabet"}
+ORDER_HELP = (
+    "Alike together: in the order of the tree above the figure, so that languages that share much are neighbours. "
+    "Families: by descent, relatives together. Alphabet: by English name."
+)
 KINDS = {"mask": "The mask", "zero-shot": "Mask and training"}
 KIND_HELP = (
     "The mask: the source's sub-network is trained on the target's text, from the pretrained weights. Mask "
@@ -125,6 +130,22 @@ def part(layout: Layout, address: Address, side_by_side: bool = True) -> Part:
         format_func=lambda scope: "All, side by side" if scope == SIDE_BY_SIDE else scope_name(scope),
     )
     return Part(by, None if chosen == SIDE_BY_SIDE else chosen, scopes)
+
+
+def order(address: Address) -> str:
+    """Choose the order in which languages stand in a matrix."""
+    chosen = address.choose("order", {name: name for name in ORDERS}, "cluster", "the order")
+    st.segmented_control(
+        "Order of languages",
+        list(ORDERS),
+        key="order",
+        format_func=lambda name: ORDERS[name],
+        required=True,
+        wrap=True,
+        help=ORDER_HELP,
+        persist_state="session",
+    )
+    return chosen
 
 
 def linkage(address: Address) -> str:

@@ -91,6 +91,35 @@ def cell_sentence(found: TransferMatrix, cell: tuple[str, str]) -> str:
     return f"{text}.{beside}"
 
 
+def pair_transfer_sentence(found: TransferMatrix, pair: tuple[str, str]) -> str:
+    """Markdown on how well the sub-networks of two languages serve each other, in both directions."""
+    said = []
+    for source, target in (pair, pair[::-1]):
+        place = _place(found, (source, target))
+        score, difference = found.value[place], found.loss()[place]
+        names = f"{plain_name(source)} → {plain_name(target)}"
+        if not np.isfinite(score):
+            said.append(f"{names}: not measured")
+        elif not np.isfinite(difference):
+            said.append(f"{names}: **{score:.{DIGITS}f}**")
+        else:
+            said.append(
+                f"{names}: **{score:.{DIGITS}f}**, {amount(difference)} {plain_name(target)}'s own sub-network"
+            )
+    noise = found.seed_noise()
+    scale = (
+        f" Two seeds of one sub-network differ by {noise:.{DIGITS}f} on average."
+        if np.isfinite(noise)
+        else ""
+    )
+    how = (
+        "One language's sub-network trained and scored on the other"
+        if found.kind == "mask"
+        else "One language's sub-network, trained on that language, scored on the other"
+    )
+    return f"{how}. {'; '.join(said)}.{scale}"
+
+
 def donors_sentence(found: TransferMatrix) -> str:
     """Markdown on which languages' sub-networks serve the others best; empty with fewer than two."""
     means = found.donors()
