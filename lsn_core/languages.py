@@ -102,6 +102,13 @@ def language(code: str) -> Language:
     return _KNOWN.get(code) or Language(code, code, code, "unknown", None, "unknown", "ltr")
 
 
+def relatives(code: str) -> str | None:
+    """The name of the language's nearest known relatives: its branch, or its family where that is not split
+    further here; None for a language of unknown family."""
+    entry = language(code)
+    return None if entry.family == "unknown" else entry.branch or entry.family
+
+
 def leaves(tree: Nested) -> Iterator[str]:
     """The leaves of a nested tree, from left to right."""
     if isinstance(tree, str):
@@ -128,6 +135,12 @@ def family_tree(languages: Collection[str]) -> tuple[Nested, ...]:
     branches += [code for code in languages if code not in placed]
     only = branches[0] if len(branches) == 1 else None
     return only if isinstance(only, tuple) else tuple(branches)
+
+
+def in_family_order(codes: Collection[str]) -> tuple[str, ...]:
+    """The languages as ``FAMILY_TREE`` has them from left to right, those of unknown family last, by name."""
+    known = [code for code in leaves(FAMILY_TREE) if code in codes]
+    return (*known, *sorted(set(codes) - set(known), key=lambda code: language(code).name))
 
 
 def reference_distances(kind: str, languages: Sequence[str]) -> np.ndarray:

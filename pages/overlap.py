@@ -10,12 +10,13 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("overlap")
 
-from lsn_core.ui import controls
+from lsn_core.ui import controls, states
 from lsn_core.ui.figures import figure_block
 from lsn_core.ui.views import overlap_view, pair_view
 
 with st.container(horizontal=True, key="controls"):
     part = controls.part(view.atlas.layout, address)
+    order_by = controls.order(address)
 overlap_view.check(view, need=2)
 
 st.markdown(overlap_view.sentence(view, part))
@@ -29,7 +30,7 @@ with st.container(horizontal=True, key="levels"):
 left, right = st.columns([3, 2], gap="medium")
 with right:
     pair = controls.pair(view.languages, address)
-fig, about, order = overlap_view.languages_figure(view, part, pair)
+fig, about = overlap_view.languages_figure(view, part, pair, order_by)
 with left:
     figure_block(fig, about, "overlap_map", lambda: controls.take_click("overlap_map", view.languages))
 with right:
@@ -44,17 +45,33 @@ with right:
         figure_block(*pair_view.layers_figure(view, pair), "pair_layers")
 
 if pair is not None:
-    columns = st.columns(3, gap="medium")
-    with columns[0]:
+    left, right = st.columns(2, gap="medium")
+    with left:
         st.subheader("By component", anchor=False)
         figure_block(*pair_view.components_figure(view, pair), "pair_components")
-    with columns[1]:
+    with right:
         st.subheader("Shared and exclusive weights", anchor=False)
         figure_block(*pair_view.weights_figure(view, pair, part), "pair_weights")
-    with columns[2]:
+    left, right = st.columns(2, gap="medium")
+    with left:
         st.subheader("Scores by sparsity", anchor=False)
         scores = pair_view.scores_by_sparsity(view, pair)
         if scores is None:
             st.info("This atlas has no scores for these languages.")
         else:
             figure_block(*scores, "pair_scores")
+    with right:
+        st.subheader("How well they serve each other", anchor=False)
+        try:
+            found = pair_view.transfer(view, pair)
+        except states.CannotDraw as stop:
+            states.show(stop.trouble)
+        else:
+            st.markdown(pair_view.transfer_words(found, pair))
+            figure_block(*pair_view.transfer_figure(view, found, pair), "pair_transfer")
+            st.page_link(
+                "pages/transfer.py",
+                label="More on this transfer",
+                icon=":material/arrow_forward:",
+                query_params=address.link("transfer") | {"carried": found.kind, "cell": ".".join(pair)},
+            )

@@ -25,7 +25,7 @@ from lsn_core.analysis.statistics import (
     transfer_mantel,
 )
 from lsn_core.analysis.transfer import transfer_matrix
-from lsn_core.languages import DISTANCE_KINDS, language, reference_distances
+from lsn_core.languages import DISTANCE_KINDS, reference_distances, relatives
 from lsn_core.masks import cells
 from lsn_core.masks.atlas import Atlas
 
@@ -117,7 +117,7 @@ def _of_task(counts: Counts, task: str, sparsity: float) -> Iterator[Finding]:
     pairs = n * (n - 1) // 2
     if n < 4 or np.isnan(total.value).any():
         return
-    branches = [_branch(code) for code in total.languages]
+    branches = [relatives(code) for code in total.languages]
     if len(set(branches) - {None}) < len([b for b in branches if b]):
         test = family_test(total.value, branches)
         yield Finding(task, sparsity, RELATIVES, "neutrality", test.difference, nan, nan, test.p_value, pairs)
@@ -164,12 +164,6 @@ def _of_transfer(rows: pd.DataFrame, matrix: LanguageMatrix, task: str, sparsity
         partial.p_value,
         partial.pairs,
     )
-
-
-def _branch(code: str) -> str | None:
-    """The branch of the language's family, or the family where it has none here."""
-    about = language(code)
-    return about.branch if about.family != "unknown" else None
 
 
 def _mean_of_pairs(matrix: LanguageMatrix, task: str, sparsity: float) -> Finding:

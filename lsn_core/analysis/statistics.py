@@ -217,6 +217,24 @@ def family_test(
     return FamilyTest(observed, within, between, p_value, inside, len(cells) - inside, drawn, exact)
 
 
+def permutation_p_value(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    observed: float,
+    labels: int,
+    permutations: int = 9999,
+    alternative: str = "two-sided",
+    rng_seed: int = 0,
+    cells: int = 1,
+) -> tuple[float, int, bool]:
+    """p of any statistic under permutation of so many labels, the number of permutations, whether they are all.
+
+    ``statistic`` takes orders of the labels, int64 (b, labels), to its values (b,); ``cells`` says how many numbers it
+    holds in memory for each. Raises LsnError on an unknown alternative or no permutation.
+    """
+    null = _Null(permutations, alternative, rng_seed)
+    return _p_value(statistic, observed, labels, cells, null, _ROUNDING * max(1.0, abs(observed)))
+
+
 def correlation_interval(
     first: ArrayLike,
     second: ArrayLike,

@@ -1,10 +1,11 @@
-"""Trees of languages: linkage of their distances, how far they can be trusted, how they compare."""
+"""Trees of languages: linkage of their distances, how far they can be trusted, the groups of a cut."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -14,7 +15,6 @@ from scipy.spatial.distance import squareform
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.counts import load_counts
 from lsn_core.errors import LsnError
-from lsn_core.languages import Nested, leaves
 from lsn_core.masks.atlas import Atlas
 
 DISTANCES = ("jaccard", "neutrality")
@@ -129,30 +129,49 @@ def build_tree(matrix: LanguageMatrix, linkage: str = "average") -> Tree:
     return Tree(labels, joined, order, cophenetic, support, linkage)
 
 
-def robinson_foulds(first: Tree | Nested, second: Tree | Nested) -> int:
-    """The number of clades that one of two rooted trees has and the other has not (Robinson & Foulds 1981).
+@dataclass(frozen=True)
+class Group:
+    """What a cut leaves together: labels in leaf order, and the support of the clade (NaN: unknown, or one
+    label alone, which is no clade)."""
 
-    Each is a ``Tree`` or nested tuples such as ``languages.family_tree`` gives. Raises LsnError when they are
-    over different labels.
+    labels: tuple[str, ...]
+    support: float
+
+
+def cut(tree: Tree, groups: int) -> tuple[Group, ...]:
+    """The tree cut into so many groups, by undoing its last ``groups - 1`` joins; in leaf order.
+
+    Raises LsnError when there are fewer labels, or no group is asked for.
     """
-    labels = _same_labels(first, second)
-    return len(_proper(first, len(labels)) ^ _proper(second, len(labels)))
+    count = len(tree.labels)
+    if not 1 <= groups <= count:
+        raise LsnError(f"a tree of {count} languages is cut into 1 to {count} groups, not {groups}")
+    nodes: dict[int, tuple[int, ...]] = {leaf: (leaf,) for leaf in range(count)}
+    for row, (left, right) in enumerate(tree.linkage[: count - groups, :2].astype(int)):
+        nodes[count + row] = nodes.pop(left) + nodes.pop(right)
+    place = {leaf: position for position, leaf in enumerate(tree.order)}
+    found = []
+    for node, members in nodes.items():
+        known = node >= count and tree.support is not None
+        support = float(tree.support[node - count]) if known and tree.support is not None else nan
+        found.append((sorted(members, key=place.__getitem__), support))
+    found.sort(key=lambda entry: place[entry[0][0]])
+    return tuple(Group(tuple(tree.labels[leaf] for leaf in members), share) for members, share in found)
 
 
-def bakers_gamma(first: Tree | Nested, second: Tree | Nested) -> float:
-    """Spearman correlation between the stages at which two trees join each two labels (Baker 1974).
+def cut_height(tree: Tree, groups: int) -> float:
+    """A height at which a line crosses the tree so that ``cut`` into so many groups comes out.
 
-    A ``Tree`` joins at a height, nested tuples at a depth. 1 for trees that join in the same order, near 0
-    for unrelated ones; NaN when one of them joins all at once. Raises LsnError when they are over different
-    labels.
+    Half-way between the last join that is kept and the first that is undone. No line does it where the two
+    are at one height; theirs is given then. Raises LsnError as ``cut`` does.
     """
-    from scipy.stats import spearmanr  # takes half a second to import, which a page should not wait for
-
-    labels = _same_labels(first, second)
-    mine, theirs = _stages(first, labels), _stages(second, labels)
-    if np.ptp(mine) == 0 or np.ptp(theirs) == 0:
-        return float("nan")
-    return float(spearmanr(mine, theirs).statistic)
+    count = len(tree.labels)
+    if not 1 <= groups <= count:
+        raise LsnError(f"a tree of {count} languages is cut into 1 to {count} groups, not {groups}")
+    heights = [0.0, *tree.linkage[:, 2].tolist()]
+    if groups == 1:
+        return 1.02 * heights[-1]
+    return (heights[count - groups] + heights[count - groups + 1]) / 2
 
 
 def _distances(value: np.ndarray) -> np.ndarray:
@@ -179,41 +198,6 @@ def _support(
         return None
     seen = [set(_clades(_joined(found, linkage), labels)) for found in distances]
     return np.array([np.mean([clade in others for others in seen]) for clade in clades])
-
-
-def _labels(item: Tree | Nested) -> list[str]:
-    return list(item.labels) if isinstance(item, Tree) else list(leaves(item))
-
-
-def _same_labels(first: Tree | Nested, second: Tree | Nested) -> list[str]:
-    mine, theirs = sorted(_labels(first)), sorted(_labels(second))
-    if mine != theirs:
-        alone = sorted(set(mine) ^ set(theirs)) or ["a label that comes twice"]
-        raise LsnError(f"the two trees are not over the same languages: {', '.join(alone)}")
-    return mine
-
-
-def _proper(item: Tree | Nested, count: int) -> set[Clade]:
-    """The clades of more than one label and fewer than all."""
-    found = item.clades() if isinstance(item, Tree) else _nested_clades(item)
-    return {clade for clade in found if 1 < len(clade) < count}
-
-
-def _nested_clades(item: Nested) -> list[Clade]:
-    if isinstance(item, str):
-        return []
-    return [frozenset(leaves(item)), *(clade for child in item for clade in _nested_clades(child))]
-
-
-def _stages(item: Tree | Nested, labels: Sequence[str]) -> np.ndarray:
-    """The stage at which each two labels are joined, condensed, later ones higher."""
-    pairs = np.triu_indices(len(labels), 1)
-    if isinstance(item, Tree):
-        places = [item.labels.index(label) for label in labels]
-        return item.heights()[np.ix_(places, places)][pairs]
-    clades = _nested_clades(item)
-    depth = np.array([[sum({a, b} <= clade for clade in clades) for b in labels] for a in labels])
-    return -depth[pairs].astype(np.float64)
 
 
 def _quoted(label: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from lsn_core.languages import in_paper_order
 from lsn_core.masks.layout import Layout
 from lsn_core.ui.address import Address
 from lsn_core.viz.labels import everyone, plain_name, scope_name
@@ -37,7 +38,23 @@ LINKAGE_HELP = (
     "most different languages (complete) or their two most alike ones (single). Ward's linkage is not "
     "offered: it needs Euclidean distances, and these are not."
 )
+GROUPS = 3  # that a tree is cut into at first
+GROUPS_HELP = (
+    "Moves the dashed line across the tree: what it leaves joined to its right is a group, and each group of "
+    "several languages has a colour. One group: no cut."
+)
+NO_CLADE = "none"
+UNTANGLE_HELP = (
+    "Turns the joins of the measured tree, as a mobile turns, so that fewer lines cross. Which languages are joined, "
+    "and at what distance, stays as it is. Off: the order of the tree above, which puts the most alike side by "
+    "side."
+)
 
+ORDERS = {"cluster": "Alike together", "family": "Families", "alphabet": "Alphabet"}
+ORDER_HELP = (
+    "Alike together: in the order of the tree above the figure, so that languages that share much are neighbours. "
+    "Families: by descent, relatives together. Alphabet: by English name."
+)
 KINDS = {"mask": "The mask", "zero-shot": "Mask and training"}
 KIND_HELP = (
     "The mask: the source's sub-network is trained on the target's text, from the pretrained weights. Mask "
@@ -56,6 +73,8 @@ SHOW_HELP = (
     "Random: as many weights in every matrix, drawn by lot. Pretrained alone: the largest pretrained "
     "weights, found for no language. Nothing: the score as it is."
 )
+
+Clade = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,22 @@ def part(layout: Layout, address: Address, side_by_side: bool = True) -> Part:
     return Part(by, None if chosen == SIDE_BY_SIDE else chosen, scopes)
 
 
+def order(address: Address) -> str:
+    """Choose the order in which languages stand in a matrix."""
+    chosen = address.choose("order", {name: name for name in ORDERS}, "cluster", "the order")
+    st.segmented_control(
+        "Order of languages",
+        list(ORDERS),
+        key="order",
+        format_func=lambda name: ORDERS[name],
+        required=True,
+        wrap=True,
+        help=ORDER_HELP,
+        persist_state="session",
+    )
+    return chosen
+
+
 def linkage(address: Address) -> str:
     """Choose how a tree joins groups of languages."""
     chosen = address.choose("linkage", {name: name for name in LINKAGES}, "average", "the linkage")
@@ -125,6 +160,63 @@ def linkage(address: Address) -> str:
         help=LINKAGE_HELP,
         persist_state="session",
     )
+    return chosen
+
+
+def groups(count: int, address: Address) -> int:
+    """Choose into how many groups a tree of `count` languages is cut."""
+    options = {str(number): number for number in range(1, count + 1)}
+    chosen = address.choose("groups", options, str(min(GROUPS, count)), "the number of groups")
+    st.slider("Cut into groups", 1, count, key="groups", width=220, help=GROUPS_HELP, persist_state="session")
+    return chosen
+
+
+def clade(found: Sequence[Clade], address: Address) -> Clade | None:
+    """Choose one of a tree's groups (each as codes from top to bottom), or none; a click sets it by `take_clade`."""
+    tokens = {_clade_token(codes): codes for codes in found}
+    known = {NO_CLADE: NO_CLADE} | {token: token for token in tokens}
+    chosen = address.choose("group", known, NO_CLADE, "the group")
+    st.selectbox(
+        "Group of languages",
+        list(known),
+        key="group",
+        format_func=lambda token: "None" if token == NO_CLADE else clade_name(tokens[token]),
+        persist_state="session",
+        width=320,
+        help="Or click a join of the tree.",
+    )
+    return tokens.get(chosen)
+
+
+def clade_name(codes: Clade) -> str:
+    """A group in a list: its languages, or of many the first and the last as the tree has them."""
+    names = [plain_name(code) for code in codes]
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]} ({len(names)} languages)"
+
+
+def take_clade(chart: str, found: Sequence[Clade]) -> None:
+    """Put the group that was clicked in a chart into the control."""
+    token = clicked_clade(st.session_state[chart]["selection"]["points"], found)
+    if token is not None:
+        st.session_state["group"] = token
+
+
+def clicked_clade(points: Sequence[Mapping[str, Any]], found: Sequence[Clade]) -> str | None:
+    """The token of the group that the clicked point carries, None where it is none of the tree's."""
+    data = points[0].get("customdata") if points else None
+    there = {frozenset(codes): _clade_token(codes) for codes in found}
+    return there.get(frozenset(data.split("."))) if isinstance(data, str) else None
+
+
+def only_languages(codes: Clade) -> None:
+    """Leave these languages alone in the side bar, which every page goes by; none stands for all of them."""
+    st.session_state["languages"] = list(in_paper_order(codes))
+
+
+def untangle(address: Address) -> bool:
+    """Choose whether the measured tree is turned to face the family tree."""
+    chosen = address.choose("untangle", {"off": False, "on": True}, "off", "the untangling")
+    st.toggle("Untangle", key="untangle", help=UNTANGLE_HELP, persist_state="session")
     return chosen
 
 
@@ -251,6 +343,11 @@ def take_cell(chart: str, languages: Sequence[str]) -> None:
 def clicked_cell(points: Sequence[Mapping[str, Any]], languages: Sequence[str]) -> str | None:
     """As `clicked_pair`, but (en, sw) and (sw, en) are two cells."""
     return None if clicked_pair(points, languages) is None else _pair_token(*points[0]["customdata"])
+
+
+def _clade_token(codes: Clade) -> str:
+    """The same for a group however the tree is turned."""
+    return ".".join(in_paper_order(codes))
 
 
 def _pair_token(first: str, second: str) -> str:

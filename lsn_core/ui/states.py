@@ -81,6 +81,7 @@ def too_few_languages(atlas: Atlas, task: str, have: int, need: int, chosen: boo
             "Choose more languages",
             f"Here at least {need} languages are compared, and the side bar leaves {count}. Add some there, "
             "or clear the choice to see all.",
+            ways=(Way("Show all languages", "languages", []),),
         )
     return Trouble(
         f"Only {count} here",

@@ -21,7 +21,10 @@ from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_coun
 from lsn_core.analysis.overlap import overlap_table
 from lsn_core.analysis.tables import scores_table
 from lsn_core.analysis.transfer import transfer_rows
+from lsn_core.analysis.tree_comparison import Comparison, compare
+from lsn_core.analysis.trees import Tree, build_tree
 from lsn_core.errors import LsnError
+from lsn_core.languages import family_tree
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
 from lsn_core.masks.cells import TRANSFER
 from lsn_core.ui.catalogue import Catalogue
@@ -151,6 +154,34 @@ def _matrix(
     replicates: int,
 ) -> LanguageMatrix:
     return language_matrix(_counts, measure, scope, languages, seeds, replicates)
+
+
+def tree(view: View, linkage: str, scope: str, languages: tuple[str, ...]) -> Tree:
+    """The tree of these languages by the view's measure. Raises LsnError where a distance is undefined."""
+    found = matrix(view, view.measure.key, scope, languages)
+    source = (view.stamp, view.sparsity, view.task, view.method, view.measure.key, scope)
+    return _tree(found, source, languages, view.seeds, linkage)
+
+
+@st.cache_resource(show_spinner="Resampling the tree …", max_entries=256)
+def _tree(
+    _matrix: LanguageMatrix,
+    source: tuple[str, float, str, str, str, str],
+    languages: tuple[str, ...],
+    seeds: tuple[int, ...],
+    linkage: str,
+) -> Tree:
+    return build_tree(_matrix, linkage)
+
+
+def beside_families(tree: Tree) -> Comparison:
+    """A tree beside the family tree of its languages, all of a known family."""
+    return _beside_families(tree, tree.newick())
+
+
+@st.cache_data(show_spinner="Comparing with the family tree …", max_entries=256)
+def _beside_families(_tree: Tree, newick: str) -> Comparison:
+    return compare(_tree, family_tree(_tree.labels))
 
 
 def pair_table(view: View, pair: tuple[str, str], by: str) -> pd.DataFrame:

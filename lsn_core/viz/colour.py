@@ -55,6 +55,12 @@ def scale(stops: Sequence[Lch], steps: int = 33) -> list[tuple[float, str]]:
     return result
 
 
+def mixed(first: str, second: str, share: float) -> str:
+    """#rrggbb between two others: `share` 0 is the first, 1 the second."""
+    pairs = ((int(first[k : k + 2], 16), int(second[k : k + 2], 16)) for k in (1, 3, 5))
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
 def relative_luminance(colour: str) -> float:
     """Luminance of #rrggbb, 0 black to 1 white (WCAG 2.2, "relative luminance")."""
     channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]

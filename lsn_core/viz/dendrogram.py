@@ -11,13 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from lsn_core.viz.labels import language_label, plain_name
+from lsn_core.viz.colour import mixed
+from lsn_core.viz.labels import hover_names, language_label
 from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.words.tree import FIRM, support_words
 
-STRONG_SUPPORT = 0.7  # below this share of the resamples a clade is drawn pale
+PALER = 0.55  # how far a weak clade's colour goes towards the background
 LABEL_SHARE, LABEL_ROWS = 0.12, 0.6  # room of a support number: share of the heights, rows of leaves
-ROW_HEIGHT = 40
+ROW_HEIGHT, LOW_ROW_HEIGHT = 40, 24  # px, of names over own names, and of names alone
 MARGIN_HEIGHT = 96
+CUT_ROOM = 26  # px above the tree, for the words on the cut
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,14 @@ def branches(joined: Sequence[Merge]) -> tuple[list[float | None], list[float | 
     return across, heights
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A cut through a tree: the groups it leaves, each as language codes, and the height of the line."""
+
+    groups: Sequence[Sequence[str]]
+    height: float
+
+
 def tree_figure(
     languages: Sequence[str],
     linkage: np.ndarray,
@@ -87,52 +98,57 @@ def tree_figure(
     support: Sequence[float] | np.ndarray | None,
     theme: Theme,
     distance_label: str,
+    cut: Cut | None = None,
+    chosen: Sequence[str] = (),
 ) -> go.Figure:
     """A language tree lying on its side: root at the left, a language a line at the right.
 
-    Clades found again in fewer than `STRONG_SUPPORT` of the resamples are pale; the number beside a clade
-    is that share in per cent. With `support=None` nothing is said about it and every branch is drawn firm.
+    Clades found again in fewer than `FIRM` of the resamples are pale; the number beside a clade
+    is that share in per cent. With `support=None` nothing is said about it and every branch is drawn firm. A `cut`
+    is a dashed line, and gives each group of several languages a colour; `chosen` languages are framed. Every clade
+    carries its languages in a point that cannot be seen, larger than its mark: `customdata` is ``en.de.…``.
     """
     joined = merges(linkage, order)
     shares = [None] * len(joined) if support is None else [float(share) for share in support]
-    firm = [m for m, s in zip(joined, shares, strict=True) if s is None or s >= STRONG_SUPPORT]
-    weak = [m for m, s in zip(joined, shares, strict=True) if s is not None and not s >= STRONG_SUPPORT]
+    colours = branch_colours(joined, shares, languages, cut, theme)
     count = len(languages)
     floor, top = shown_heights(joined)
-    fig = figure(theme, height=count * ROW_HEIGHT + MARGIN_HEIGHT)
-    for part, colour, name in ((weak, theme.pale, "weak clades"), (firm, theme.ink, "clades")):
-        across, heights = branches(part)
-        fig.add_trace(
-            go.Scatter(
-                x=heights,
-                y=across,
-                mode="lines",
-                line={"color": colour, "width": 2},
-                hoverinfo="skip",
-                name=name,
-            )
-        )
+    labels = [language_label(languages[leaf]) for leaf in order]
+    row = ROW_HEIGHT if any("<br>" in label for label in labels) else LOW_ROW_HEIGHT
+    fig = figure(theme, height=count * row + MARGIN_HEIGHT + (CUT_ROOM if cut else 0), hoverdistance=30)
+    draw_branches(fig, joined, colours)
     fig.add_trace(
         go.Scatter(
             x=[m.height for m in joined],
             y=[m.middle for m in joined],
             mode="markers+text" if support is not None else "markers",
-            marker={
-                "size": 9,
-                "color": [theme.ink if s is None or s >= STRONG_SUPPORT else theme.pale for s in shares],
-                "line": {"color": theme.background, "width": 1.5},
-            },
+            marker={"size": 9, "color": colours, "line": {"color": theme.background, "width": 1.5}},
             text=_support_numbers(joined, shares, (top - floor) * LABEL_SHARE),
             textposition="middle right",
             textfont={"size": 11, "color": theme.quiet},
             cliponaxis=False,
-            customdata=[
-                [", ".join(plain_name(languages[leaf]) for leaf in m.leaves), _support_words(s)]
+            hoverinfo="skip",
+            name="support",
+        )
+    )
+    hidden = {"marker": {"opacity": 0}}
+    fig.add_trace(
+        go.Scatter(
+            x=[m.height for m in joined],
+            y=[m.middle for m in joined],
+            mode="markers",
+            marker={"size": 26, "opacity": 0},
+            selected=hidden,
+            unselected=hidden,
+            cliponaxis=False,
+            customdata=[".".join(languages[leaf] for leaf in m.leaves) for m in joined],
+            text=[
+                f"<b>{hover_names([languages[leaf] for leaf in m.leaves])}</b><br>join at {distance_label} = "
+                f"{m.height:.3f}<br>{support_words(np.nan if s is None else s)}"
                 for m, s in zip(joined, shares, strict=True)
             ],
-            hovertemplate=f"%{{customdata[0]}}<br>join at {distance_label} %{{x:.3f}}<br>%{{customdata[1]}}"
-            "<extra></extra>",
-            name="support",
+            hovertemplate="%{text}<extra></extra>",
+            name="clades",
         )
     )
     fig.update_layout(
@@ -150,10 +166,68 @@ def tree_figure(
             side="right",
             tickmode="array",
             tickvals=list(range(count)),
-            ticktext=[language_label(languages[leaf]) for leaf in order],
+            ticktext=labels,
         ),
     )
+    if cut is not None and len(cut.groups) > 1:
+        _cut_line(fig, max(cut.height, floor), len(cut.groups), theme)
+    _frame(fig, joined, languages, chosen, theme)
     return fig
+
+
+def branch_colours(
+    joined: Sequence[Merge],
+    shares: Sequence[float | None],
+    languages: Sequence[str],
+    cut: Cut | None,
+    theme: Theme,
+) -> list[str]:
+    """The colour of each merge: its group's (the theme's colours for kinds, again and again), else ink; pale
+    where it is weak."""
+    groups, of_language = _coloured(cut), group_colours(cut, theme)
+    colours = []
+    for merge, share in zip(joined, shares, strict=True):
+        weak = share is not None and not share >= FIRM
+        group = next(
+            (each for each in groups if {languages[leaf] for leaf in merge.leaves} <= set(each)), None
+        )
+        if group is None:
+            colours.append(theme.pale if weak else theme.ink)
+        else:
+            colour = of_language[group[0]]
+            colours.append(mixed(colour, theme.background, PALER) if weak else colour)
+    return colours
+
+
+def group_colours(cut: Cut | None, theme: Theme) -> dict[str, str]:
+    """The colour of each language that a cut leaves in a group with others; the colours come round again."""
+    return {
+        code: theme.kinds[place % len(theme.kinds)]
+        for place, group in enumerate(_coloured(cut))
+        for code in group
+    }
+
+
+def _coloured(cut: Cut | None) -> list[Sequence[str]]:
+    """The groups that have a colour: of several languages, where there is more than one group."""
+    return [] if cut is None or len(cut.groups) < 2 else [group for group in cut.groups if len(group) > 1]
+
+
+def draw_branches(fig: go.Figure, joined: Sequence[Merge], colours: Sequence[str], **place: str) -> None:
+    """Branches with the root at the left, one trace a colour."""
+    for colour in dict.fromkeys(colours):
+        across, heights = branches([m for m, own in zip(joined, colours, strict=True) if own == colour])
+        fig.add_trace(
+            go.Scatter(
+                x=heights,
+                y=across,
+                mode="lines",
+                line={"color": colour, "width": 2},
+                hoverinfo="skip",
+                name="branches",
+                **place,
+            )
+        )
 
 
 def shown_heights(joined: Sequence[Merge]) -> tuple[float, float]:
@@ -190,7 +264,44 @@ def _support_numbers(joined: Sequence[Merge], shares: Sequence[float | None], re
     return texts
 
 
-def _support_words(share: float | None) -> str:
-    if share is None or np.isnan(share):
-        return "support unknown"
-    return f"found again in {100 * share:.0f} % of the resamples"
+def _cut_line(fig: go.Figure, height: float, groups: int, theme: Theme) -> None:
+    fig.add_shape(
+        type="line",
+        x0=height,
+        x1=height,
+        y0=0,
+        y1=1,
+        yref="paper",
+        line={"color": theme.accent, "width": 1.5, "dash": "dash"},
+    )
+    fig.add_annotation(
+        x=height,
+        y=1,
+        yref="paper",
+        text=f"{groups} groups",
+        showarrow=False,
+        yanchor="bottom",
+        font={"size": 11, "color": theme.accent},
+    )
+    fig.update_layout(margin={"t": CUT_ROOM})
+
+
+def _frame(
+    fig: go.Figure, joined: Sequence[Merge], languages: Sequence[str], chosen: Sequence[str], theme: Theme
+) -> None:
+    """A frame around the chosen clade, from its join to its leaves."""
+    for merge in joined:
+        if {languages[leaf] for leaf in merge.leaves} == set(chosen):
+            first = joined[-1].leaves.index(merge.leaves[0])
+            fig.add_shape(
+                type="rect",
+                x0=merge.height,
+                x1=0,
+                y0=first - 0.42,
+                y1=first + len(merge.leaves) - 1 + 0.42,
+                xref="x",
+                line={"color": theme.accent, "width": 1.5},
+                fillcolor=theme.accent,
+                opacity=0.12,
+                layer="below",
+            )

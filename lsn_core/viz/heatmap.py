@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
+from lsn_core.viz.families import LEGEND, add_band, add_legend
 from lsn_core.viz.labels import language_label, plain_name, signed
 from lsn_core.viz.theme import Theme, axis, figure
 
@@ -27,6 +28,8 @@ ROOM = 2.5  # the range of colours, as a multiple of the range of values
 NARROWEST = 6  # the least range of colours, in units of the last digit written
 PANEL_CELL = 15  # px, height of a row in a small multiple
 PANEL_COLUMNS = 3
+PANEL_TITLE = 26  # px, room for a small multiple's title
+BAND, BAND_GAP = 0.028, 0.012  # of the width: the band of branches, and what is left free beside it
 LEAST_PANEL = 96  # px, height of a small multiple of few languages
 
 
@@ -92,7 +95,7 @@ def overlap_heatmap(
     linkage: np.ndarray | None = None,
     chosen: tuple[str, str] | None = None,
 ) -> go.Figure:
-    """The heatmap, languages in the order given, its tree above it.
+    """The heatmap, languages in the order given, their branches in a band beside them, their tree above.
 
     Args:
         languages: n codes in the order they are drawn (the tree's leaf order where there is a tree).
@@ -103,15 +106,18 @@ def overlap_heatmap(
     """
     count = len(languages)
     tree = TREE if linkage is not None else 0
-    height = count * CELL + tree + FOOT
+    height = count * CELL + tree + FOOT + LEGEND
     fig = figure(theme, height=height, hoverdistance=60)
     middle = 1.0 if not tree else count * CELL / (count * CELL + tree)
     fig.update_layout(
-        coloraxis=_coloraxis(shown, theme, offset=46 / (height - FOOT)),
-        xaxis=_cell_axis(theme, languages, list(languages), side="bottom", anchor="y"),
+        coloraxis=_coloraxis(shown, theme, offset=46 / (height - FOOT - LEGEND)),
+        xaxis=_cell_axis(theme, languages, list(languages), side="bottom", anchor="y")
+        | {"domain": [BAND + BAND_GAP, 1]},
+        xaxis2=_band_axis(theme),
         yaxis=_cell_axis(theme, languages, [language_label(code) for code in languages], reverse=True)
-        | {"domain": [0, middle]},
+        | {"domain": [0, middle], "anchor": "x2"},
     )
+    add_band(fig, languages, theme, "x2")
     _cells(fig, values, theme, numbers=count <= NUMBERS_UP_TO, shown=shown)
     if linkage is not None:
         joined = merges(linkage, range(count))
@@ -139,6 +145,7 @@ def overlap_heatmap(
         )
     _points(fig, languages, hover, size=26)
     _outline(fig, languages, chosen, theme)
+    add_legend(fig, languages, theme)
     return fig
 
 
@@ -185,20 +192,23 @@ def layer_heatmaps(
 ) -> go.Figure:
     """Small multiples: one heatmap a scope, all on one colour scale and in one order of languages.
 
-    Columns stand in the order of the rows and are not labelled again.
+    Columns stand in the order of the rows and are not labelled again; nor is the band of branches, which stands
+    beside the first of each row.
 
     `panels` maps a scope's title to (n, n) values, `hover` the same titles to the cells' texts.
     """
     count, rows = len(languages), -(-len(panels) // PANEL_COLUMNS)
     panel, gap = max(count * PANEL_CELL, LEAST_PANEL), 34
     inner = rows * panel + (rows - 1) * gap
-    fig = figure(theme, height=inner + FOOT + 6, hoverdistance=30)
+    fig = figure(theme, height=inner + FOOT + 6 + LEGEND, hoverdistance=30)
     fig.update_layout(margin={"t": 30}, coloraxis=_coloraxis(shown, theme, offset=18 / inner))
-    width, spare = 0.306, 0.041
+    start, spare = BAND + BAND_GAP, 0.041
+    width = (1 - start - (PANEL_COLUMNS - 1) * spare) / PANEL_COLUMNS
     for index, (title, values) in enumerate(panels.items()):
         row, column = divmod(index, PANEL_COLUMNS)
         top = 1 - row * (panel + gap) / inner
-        left = column * (width + spare)
+        left = start + column * (width + spare)
+        band = len(panels) + row + 1
         suffix = "" if index == 0 else str(index + 1)
         fig.update_layout(
             {
@@ -210,13 +220,16 @@ def layer_heatmaps(
                     theme,
                     languages,
                     list(languages) if column == 0 else [""] * count,
-                    anchor=f"x{suffix}",
+                    anchor=f"x{band}" if column == 0 else f"x{suffix}",
                     reverse=True,
                 )
                 | {"domain": [max(top - panel / inner, 0), top], "tickfont": {"size": 10}},
             }
         )
         place = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+        if column == 0:
+            fig.update_layout({f"xaxis{band}": _band_axis(theme)})
+            add_band(fig, languages, theme, f"x{band}", place["yaxis"])
         _cells(fig, values, theme, numbers=False, shown=shown, texts=None, **place)
         _points(fig, languages, hover[title], size=9, **place)
         _outline(fig, languages, chosen, theme, width=1.5, mirrored=True, **place)
@@ -232,7 +245,12 @@ def layer_heatmaps(
             font={"size": 12, "color": theme.ink},
             yshift=3,
         )
+    add_legend(fig, languages, theme, y=1 + PANEL_TITLE / inner)
     return fig
+
+
+def _band_axis(theme: Theme) -> dict[str, object]:
+    return axis(theme, domain=[0, BAND], range=[-0.5, 0.5], visible=False, anchor="y")
 
 
 def _coloraxis(shown: Colours, theme: Theme, offset: float) -> dict[str, object]:

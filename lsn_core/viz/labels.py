@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lsn_core.languages import language
+from collections.abc import Sequence
+
+from lsn_core.languages import language, relatives
 
 # Isolates keep a right-to-left name from reordering the left-to-right text around it.
 _ISOLATE_RTL, _ISOLATE_LTR, _POP_ISOLATE = "\u2067", "\u2066", "\u2069"
@@ -41,6 +43,29 @@ def language_label(code: str) -> str:
     return f"{entry.name}<br><span style='font-size:11px'>{entry.own_name}</span>"
 
 
+def family_label(code: str) -> str:
+    """English name over the branch it belongs to: for the axis of a family tree."""
+    return f"{plain_name(code)}<br><span style='font-size:11px'>{relatives(code) or 'family unknown'}</span>"
+
+
+def listed(codes: Sequence[str], most: int = 6) -> str:
+    """Languages in a sentence: "Urdu and Hindi"; of more than `most` the first ones and how many more."""
+    names = [plain_name(code) for code in codes]
+    if len(names) > most:
+        shown = most - 1
+        return f"{', '.join(names[:shown])} and {len(names) - shown} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def hover_names(codes: Sequence[str], most: int = 12, a_line: int = 4) -> str:
+    """Languages under the pointer, a few a line; of more than `most` the first ones and how many more."""
+    names = [plain_name(code) for code in codes[:most]]
+    if len(codes) > most:
+        names.append(f"and {len(codes) - most} more")
+    lines = [", ".join(names[start : start + a_line]) for start in range(0, len(names), a_line)]
+    return ",<br>".join(lines)
+
+
 def everyone(count: int) -> str:
     """All of so many languages, in words."""
     return "both languages" if count == 2 else f"all {count} languages"
@@ -57,6 +82,11 @@ def scope_name(scope: str) -> str:
 def signed(value: float, digits: int) -> str:
     """A difference with its sign, a true minus; none where it rounds to zero."""
     return f"{round(value, digits) + 0.0:{'+' if round(value, digits) else ''}.{digits}f}".replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """A p-value with as many digits as say something."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"
 
 
 def task_name(task: str) -> str:

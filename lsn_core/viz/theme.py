@@ -18,7 +18,11 @@ FONT_FAMILY = (
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of one theme, as hex strings; `amount` and `balance` are Plotly colour scales."""
+    """Colours of one theme, as hex strings; `amount` and `balance` are Plotly colour scales.
+
+    `kinds` are for things of different kinds: told apart also by people who see colours differently, by three to
+    one from the background, and from grey.
+    """
 
     name: str
     background: str
@@ -33,6 +37,7 @@ class Theme:
     both: str
     amount: tuple[tuple[float, str], ...]
     balance: tuple[tuple[float, str], ...]
+    kinds: tuple[str, ...]
 
 
 LIGHT = Theme(
@@ -53,6 +58,7 @@ LIGHT = Theme(
             [(0.40, 0.115, 45), (0.69, 0.115, 60), (0.975, 0.004, 100), (0.69, 0.10, 235), (0.40, 0.115, 255)]
         )
     ),
+    kinds=("#0465af", "#c47d04", "#9b3b6e", "#0ea692", "#15592b", "#a682e1", "#481166"),
 )
 
 DARK = Theme(
@@ -73,6 +79,7 @@ DARK = Theme(
             [(0.84, 0.10, 65), (0.57, 0.115, 55), (0.30, 0.008, 240), (0.57, 0.105, 240), (0.84, 0.085, 230)]
         )
     ),
+    kinds=("#0586c4", "#ffd663", "#b95689", "#23dbc1", "#057836", "#c29fff", "#ad9907"),
 )
 
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}

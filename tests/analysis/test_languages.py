@@ -11,9 +11,11 @@ from lsn_core.languages import (
     PAPER_LANGUAGES,
     Nested,
     family_tree,
+    in_family_order,
     language,
     leaves,
     reference_distances,
+    relatives,
 )
 
 
@@ -59,6 +61,17 @@ def test_the_family_tree_holds_each_language_once_under_its_family() -> None:
 )
 def test_the_tree_is_cut_down_to_the_languages_at_hand(languages: tuple[str, ...], expected: Nested) -> None:
     assert family_tree(languages) == expected
+
+
+def test_relatives_stand_together_and_the_unknown_last() -> None:
+    order = in_family_order(("zz", "sw", "hi", "aa", "en", "zh", "ur", "de", "fa"))
+    assert order == ("en", "de", "fa", "ur", "hi", "zh", "sw", "aa", "zz")
+    assert [relatives(code) for code in ("en", "hi", "zh", "aa")] == [
+        "Germanic",
+        "Indo-Iranian",
+        "Sinitic",
+        None,
+    ]
 
 
 @pytest.mark.parametrize("kind", DISTANCE_KINDS)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
-from scipy.stats import spearmanr
 from skbio import TreeNode
 
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.counts import load_counts
-from lsn_core.analysis.trees import LINKAGES, Tree, bakers_gamma, build_tree, robinson_foulds, tree
+from lsn_core.analysis.tree_comparison import bakers_gamma, robinson_foulds
+from lsn_core.analysis.trees import LINKAGES, Tree, build_tree, cut, cut_height, tree
 from lsn_core.errors import LsnError
-from lsn_core.languages import PAPER_LANGUAGES, Nested, family_tree
+from lsn_core.languages import family_tree
 from lsn_core.masks.atlas import Atlas
 from tests.synthetic import make_atlas
 
@@ -229,72 +229,35 @@ def test_one_of_several_tasks_has_to_be_chosen(tmp_path: Path) -> None:
     assert tree(atlas, task="ner", replicates=3).newick() == tree(atlas, task="mlm", replicates=3).newick()
 
 
-@given(st.integers(3, 20), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_robinson_foulds_agrees_with_another_library(count: int, first: int, second: int) -> None:
-    a, b = build_tree(random_matrix(count, first)), build_tree(random_matrix(count, second))
-    assert robinson_foulds(a, b) == read(a).compare_rfd(read(b), rooted=True)
-    assert robinson_foulds(a, b) == robinson_foulds(b, a)
-    assert robinson_foulds(a, a) == 0
-
-
-def nested(node: TreeNode) -> Nested:
-    return node.name if node.is_tip() else tuple(nested(child) for child in node.children)
-
-
-@given(st.integers(3, 15), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_nested_tuples_stand_for_their_tree(count: int, first: int, second: int) -> None:
-    a, b = build_tree(random_matrix(count, first)), build_tree(random_matrix(count, second))
-    assert robinson_foulds(nested(read(a)), b) == robinson_foulds(a, b)
-    assert robinson_foulds(a, nested(read(a))) == 0
-
-
-def test_robinson_foulds_with_families_that_join_many_at_once() -> None:
-    star: Nested = ("a", "b", "c", "d")
-    assert robinson_foulds(star, (("a", "b"), ("c", "d"))) == 2
-    assert robinson_foulds((("a", "c"), "b", "d"), (("a", "b"), ("c", "d"))) == 3
-    families = family_tree(PAPER_LANGUAGES)
-    assert robinson_foulds(families, families) == 0
-
-
-@given(st.integers(4, 15), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_bakers_gamma_is_a_rank_correlation(count: int, first: int, second: int) -> None:
-    a, b = build_tree(random_matrix(count, first)), build_tree(random_matrix(count, second))
-    assert bakers_gamma(a, a) == pytest.approx(1)
-    assert bakers_gamma(a, b) == pytest.approx(bakers_gamma(b, a))
-    stages = []
-    for found in (a, b):
-        joined_in = {
-            frozenset(pair): max(
-                -len(found.clades()),
-                *(-row for row, clade in enumerate(found.clades()) if set(pair) <= clade),
-            )
-            for pair in combinations(found.labels, 2)
+@given(st.integers(3, 14), st.integers(0, 10**6), st.sampled_from(["average", "single", "complete"]))
+def test_a_cut_gives_the_groups_that_scipy_gives(count: int, seed: int, linkage: str) -> None:
+    found = build_tree(random_matrix(count, seed, replicates=3), linkage)
+    support = dict(zip(found.clades(), found.support, strict=True))
+    for groups in range(1, count + 1):
+        parts = cut(found, groups)
+        flat = hierarchy.fcluster(found.linkage, groups, "maxclust")
+        expected = {
+            frozenset(label for label, number in zip(found.labels, flat, strict=True) if number == each)
+            for each in set(flat)
         }
-        stages.append([-joined_in[frozenset(pair)] for pair in combinations(a.labels, 2)])
-    assert bakers_gamma(a, b) == pytest.approx(spearmanr(*stages).statistic)
+        assert {frozenset(part.labels) for part in parts} == expected
+        assert [label for part in parts for label in part.labels] == [
+            found.labels[leaf] for leaf in found.order
+        ]
+        for part in parts:
+            if len(part.labels) > 1:
+                assert part.support == support[frozenset(part.labels)]
+            else:
+                assert np.isnan(part.support)
+        height = cut_height(found, groups)
+        below = hierarchy.fcluster(found.linkage, height, "distance")
+        assert len(set(below)) == groups
 
 
-def test_bakers_gamma_does_not_hang_on_the_order_of_labels() -> None:
-    matrix = random_matrix(7, 0)
-    turned = np.random.default_rng(0).permutation(7)
-    other = dataclasses.replace(
-        matrix,
-        languages=tuple(matrix.languages[index] for index in turned),
-        value=matrix.value[np.ix_(turned, turned)],
-    )
-    assert bakers_gamma(build_tree(matrix), build_tree(other)) == pytest.approx(1)
-    assert robinson_foulds(build_tree(matrix), build_tree(other)) == 0
-
-
-def test_bakers_gamma_of_a_star_is_undefined() -> None:
-    assert np.isnan(bakers_gamma(("a", "b", "c"), (("a", "b"), "c")))
-    assert bakers_gamma((("a", "b"), "c"), (("a", "b"), "c")) == pytest.approx(1)
-    assert bakers_gamma((("a", "b"), "c"), (("a", "c"), "b")) == pytest.approx(-0.5)
-
-
-def test_trees_over_different_languages_are_not_compared() -> None:
-    for compare in (robinson_foulds, bakers_gamma):
-        with pytest.raises(LsnError, match="not over the same languages: c, d"):
-            compare(("a", "b", "c"), ("a", "b", "d"))
-        with pytest.raises(LsnError, match="not over the same languages"):
-            compare(("a", "b", "b"), ("a", "b"))
+def test_what_cannot_be_cut_is_refused() -> None:
+    found = build_tree(random_matrix(4, 0))
+    assert all(np.isnan(part.support) for part in cut(found, 2))
+    for function in (cut, cut_height):
+        for groups in (0, 5):
+            with pytest.raises(LsnError, match="into 1 to 4 groups"):
+                function(found, groups)

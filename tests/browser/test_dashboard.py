@@ -86,7 +86,7 @@ def test_click_opens_the_pair_and_a_link_restores_it(server: Server, visitor: Vi
     wait_until_quiet(page)
     assert tokens(page)["pair"] == "ar.sw"
     assert set(tokens(page)) == {
-        "v", "atlas", "task", "method", "sparsity", "seeds", "languages", "measure", "by", "pair"
+        "v", "atlas", "task", "method", "sparsity", "seeds", "languages", "measure", "by", "order", "pair"
     }  # fmt: skip
     other = visitor(page.url)
     expect(other.get_by_text("Arabic and Swahili stand at")).to_be_visible()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 from lsn_core.analysis.calibration import language_matrix
 from lsn_core.analysis.counts import load_counts
+from lsn_core.analysis.trees import tree
 from lsn_core.masks.atlas import Atlas
 from lsn_core.ui.controls import clicked_pair
 from lsn_core.viz.measures import JACCARD, MEASURES, NEUTRALITY
 from tests.pages.conftest import FEW, Visit, charts, said
+from tests.synthetic_atlas import write_transfer
 
 ALL_TOKENS = {
     "v": "1",
@@ -28,6 +31,7 @@ ALL_TOKENS = {
     "languages": "all",
     "measure": "neutrality",
     "by": "total",
+    "order": "cluster",
     "pair": "none",
 }
 
@@ -119,6 +123,66 @@ def test_pair_opens_its_panel(visit: Visit, atlases: Path) -> None:
     assert [trace["name"] for trace in shown["pair_scores"]["data"]] == [
         "English", "Swahili", "English, random", "Swahili, random"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("family", ["en", "de", "fr", "sw"]), ("alphabet", ["en", "fr", "de", "sw"]), ("cluster", None)],
+)
+def test_languages_stand_in_the_order_asked_for(
+    visit: Visit, atlases: Path, order: str, expected: list[str] | None
+) -> None:
+    if expected is None:
+        built = tree(Atlas.open(atlases / "demo"), "mlm", 0.5, "neutrality")
+        expected = [built.labels[leaf] for leaf in built.order]
+    app = visit("overlap", order=order)
+    shown = figures(app)["overlap_map"]
+    assert shown["layout"]["xaxis"]["ticktext"] == expected
+    names = [trace["name"] for trace in shown["data"]]
+    assert ("tree" in names) == (order == "cluster")
+    assert "families" in names
+    assert [trace["name"] for trace in shown["data"] if trace.get("showlegend")] == [
+        "Germanic", "Romance", "Bantu"
+    ]  # fmt: skip
+    panels = figures(visit("overlap", order=order, by="layer", scope="all"))["overlap_map"]
+    assert panels["layout"]["yaxis"]["ticktext"] == expected
+    again = visit("overlap")
+    again.segmented_control(key="order").set_value(order).run()
+    assert figures(again)["overlap_map"] == shown
+    assert again.query_params.get("order", "cluster") == order
+
+
+def test_pair_shows_how_well_the_two_serve_each_other(visit: Visit, atlases: Path) -> None:
+    shutil.copytree(atlases / "demo", atlases / "served")
+    atlas = Atlas.open(atlases / "served")
+    write_transfer(atlas, ("en", "sw"))
+    app = visit("overlap", atlas="served", pair="en.sw")
+    assert not app.exception
+    rows, _ = atlas.read_table("transfer")
+    masks = rows[(rows["kind"] == "mask") & (rows["control"] == "")]
+    mean = masks.groupby(["source", "target"])["value"].mean()
+    text = next(m.value for m in app.markdown if "English → Swahili" in m.value)
+    assert f"English → Swahili: **{mean['en', 'sw']:.3f}**" in text
+    assert f"Swahili → English: **{mean['sw', 'en']:.3f}**" in text
+    by_seed = masks.pivot_table(index="seed", columns=["source", "target"], values="value")
+    for source, target, name in (("en", "sw", "Swahili"), ("sw", "en", "English")):
+        loss = (by_seed[source, target] - by_seed[target, target]).mean()
+        assert f"{abs(loss):.3f} {'below' if loss < 0 else 'above'} {name}'s own sub-network" in text
+    dots = next(t for t in figures(app)["pair_transfer"]["data"] if t["name"] == "mean")
+    assert len(dots["text"]) == 4
+    assert dots["text"][1] == f"{mean['sw', 'en']:.3f}"
+    link = next(link for link in app.get("page_link") if "More on this" in link.proto.label)
+    assert "cell=en.sw" in link.proto.query_string
+    other = visit("overlap", atlas="served", pair="de.en")
+    assert "pair_transfer" not in figures(other)
+    assert "between English, Swahili" in said(other)
+
+
+def test_pair_without_transfer_says_so(visit: Visit) -> None:
+    app = visit("overlap", pair="en.sw")
+    assert "No transfer here" in said(app)
+    assert "has not been done for this task" in said(app)
+    assert "python -m lsn_core transfer --atlas masks/demo" in said(app)
 
 
 def test_pair_control_does_what_a_click_does(visit: Visit) -> None:

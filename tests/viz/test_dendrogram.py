@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from scipy.cluster.hierarchy import dendrogram, leaves_list, linkage
 from scipy.spatial.distance import pdist
 
-from lsn_core.viz.dendrogram import branches, merges, shown_heights, tree_figure
+from lsn_core.viz.colour import mixed
+from lsn_core.viz.dendrogram import PALER, Cut, branches, merges, shown_heights, tree_figure
 from lsn_core.viz.theme import LIGHT
 
 CODES = ("en", "de", "fr", "es", "ar", "sw")
@@ -47,32 +51,84 @@ def test_order_must_be_a_permutation() -> None:
         merges(random_linkage(4, 0), [0, 1, 2, 2])
 
 
-def test_thousand_leaves_are_four_traces() -> None:
+def test_thousand_leaves_are_three_traces() -> None:
     tree = random_linkage(1000, 0)
     fig = tree_figure([f"x{k}" for k in range(1000)], tree, leaves_list(tree), None, LIGHT, "distance")
     assert len(fig.data) == 3
+
+
+def test_hundred_leaves_in_many_groups_are_few_traces_and_drawn_fast() -> None:
+    tree = random_linkage(100, 0)
+    order = leaves_list(tree)
+    codes = [f"x{k}" for k in range(100)]
+    groups = [[codes[leaf] for leaf in order[start : start + 10]] for start in range(0, 100, 10)]
+    support = np.random.default_rng(0).random(99)
+    start = time.perf_counter()
+    fig = tree_figure(codes, tree, order, support, LIGHT, "distance", Cut(groups, 1.0), groups[0])
+    assert time.perf_counter() - start < 1
+    assert len(fig.data) <= 2 * (len(LIGHT.kinds) + 1) + 2
+
+
+def drawn_pieces(fig: go.Figure, colour: str) -> int:
+    """How many brackets are drawn in a colour."""
+    traces = [trace for trace in fig.data if trace.name == "branches" and trace.line.color == colour]
+    return sum(len(trace.x) // 5 for trace in traces)
+
+
+def one(fig: go.Figure, name: str) -> go.Scatter:
+    (found,) = [trace for trace in fig.data if trace.name == name]
+    return found
 
 
 def test_weak_clades_are_pale_and_the_whole_tree_has_no_number() -> None:
     tree = random_linkage(6, 1)
     support = [1.0, 0.2, 0.9, 0.1, 1.0]
     fig = tree_figure(CODES, tree, leaves_list(tree), support, LIGHT, "1 − Jaccard")
-    lines = {trace.name: trace for trace in fig.data}
-    assert len(lines["weak clades"].x) == 2 * 5
-    assert len(lines["clades"].x) == 3 * 5
-    assert lines["weak clades"].line.color == LIGHT.pale
-    numbers = lines["support"].text
+    assert drawn_pieces(fig, LIGHT.pale) == 2
+    assert drawn_pieces(fig, LIGHT.ink) == 3
+    numbers = one(fig, "support").text
     assert numbers[-1] == ""
     assert set(numbers) <= {"", " 100", " 20", " 90", " 10"}
-    assert "found again in 20 % of the resamples" in lines["support"].customdata[1][1]
+    assert "not established: in 20 % of the resamples" in one(fig, "clades").text[1]
 
 
 def test_without_support_nothing_is_said_about_it() -> None:
     tree = random_linkage(6, 1)
     fig = tree_figure(CODES, tree, leaves_list(tree), None, LIGHT, "1 − Jaccard")
-    lines = {trace.name: trace for trace in fig.data}
-    assert len(lines["weak clades"].x) == 0
-    assert not any(lines["support"].text)
+    assert drawn_pieces(fig, LIGHT.pale) == 0
+    assert not any(one(fig, "support").text)
+    assert "support unknown" in one(fig, "clades").text[0]
+
+
+TREE = np.array([[0, 1, 0.2, 2], [2, 3, 0.3, 2], [6, 7, 0.5, 4], [4, 5, 0.6, 2], [8, 9, 0.9, 6]])
+
+
+def test_a_cut_colours_its_groups_and_leaves_what_is_above_in_ink() -> None:
+    cut = Cut([["en", "de", "fr", "es"], ["ar", "sw"]], 0.7)
+    fig = tree_figure(CODES, TREE, range(6), [1, 1, 1, 0.4, 1], LIGHT, "x", cut)
+    first, second = LIGHT.kinds[:2]
+    assert (drawn_pieces(fig, first), drawn_pieces(fig, LIGHT.ink)) == (3, 1)
+    assert drawn_pieces(fig, second) == 0
+    assert drawn_pieces(fig, mixed(second, LIGHT.background, PALER)) == 1
+    (line,) = fig.layout.shapes
+    assert line.x0 == line.x1 == 0.7
+    assert fig.layout.annotations[0].text == "2 groups"
+    crossed = [merge for merge in merges(TREE, range(6)) if merge.height > line.x0]
+    assert len(crossed) == len(cut.groups) - 1
+    alone = tree_figure(CODES, TREE, range(6), None, LIGHT, "x", Cut([[*CODES]], 1.0))
+    assert drawn_pieces(alone, LIGHT.ink) == 5
+    assert not alone.layout.shapes
+
+
+def test_every_clade_carries_its_languages_under_the_pointer() -> None:
+    fig = tree_figure(CODES, TREE, range(6), None, LIGHT, "x", chosen=("sw", "ar"))
+    points = one(fig, "clades")
+    assert list(points.customdata) == ["en.de", "fr.es", "en.de.fr.es", "ar.sw", ".".join(CODES)]
+    assert points.marker.opacity == points.selected.marker.opacity == points.unselected.marker.opacity == 0
+    assert "English, German, French, Spanish" in points.text[2]
+    assert "x = 0.500" in points.text[2]
+    (frame,) = fig.layout.shapes
+    assert (frame.x0, frame.y0, frame.y1) == (0.6, pytest.approx(3.58), pytest.approx(5.42))
 
 
 def test_names_stand_beside_their_leaves_in_both_scripts() -> None:

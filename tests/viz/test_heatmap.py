@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from lsn_core.viz.families import BRANCHES, branch_colour
 from lsn_core.viz.heatmap import colours, layer_heatmaps, overlap_heatmap
 from lsn_core.viz.theme import DARK, LIGHT
 
@@ -65,6 +66,32 @@ def test_tree_stands_over_its_columns() -> None:
     assert not named(heat(tree=None), "tree")
 
 
+def test_band_names_the_branch_of_each_language() -> None:
+    codes = ["en", "ar", "de", "tlh"]
+    values = np.zeros((4, 4))
+    hover = [["x"] * 4] * 4
+    fig = overlap_heatmap(codes, values, hover, colours("x", values, 2, None), LIGHT)
+    (band,) = named(fig, "families")
+    steps = dict(zip(range(3), [colour for _, colour in band.colorscale][::2], strict=True))
+    drawn = [steps[int(value)] for value in np.ravel(band.z)]
+    assert drawn[0] == drawn[2] == branch_colour("Germanic", LIGHT)
+    assert drawn[1] == branch_colour("Semitic", LIGHT)
+    assert drawn[3] == LIGHT.missing
+    assert "Semitic, Afro-Asiatic" in band.text[1][0]
+    legend = {trace.name: trace.marker.color for trace in fig.data if trace.showlegend}
+    assert legend == {
+        "Germanic": drawn[0], "Semitic": drawn[1], "family unknown": LIGHT.missing
+    }  # fmt: skip
+    assert fig.layout.yaxis.anchor == "x2"
+    assert fig.layout.xaxis2.domain[1] < fig.layout.xaxis.domain[0]
+
+
+def test_a_branch_has_one_colour_whatever_is_on_screen() -> None:
+    for theme in (LIGHT, DARK):
+        colours_of = [branch_colour(name, theme) for name in BRANCHES]
+        assert len(set(colours_of)) == len(BRANCHES) == 7
+
+
 def test_chosen_pair_is_outlined_on_both_sides() -> None:
     corners = {(shape.x0, shape.y0) for shape in heat(("en", "sw")).layout.shapes}
     assert corners == {(1.5, -0.5), (-0.5, 1.5)}
@@ -118,3 +145,6 @@ def test_small_multiples_share_scale_and_order() -> None:
         0 <= edge <= 1 for k in range(1, 6) for edge in fig.layout[f"yaxis{k if k > 1 else ''}"].domain
     )
     assert len(named(fig, "cells")) == 5
+    bands = named(fig, "families")
+    assert [band.yaxis for band in bands] == [heatmaps[0].yaxis, heatmaps[3].yaxis]
+    assert len({band.xaxis for band in bands} | {trace.xaxis for trace in heatmaps}) == 7

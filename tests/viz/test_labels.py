@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from lsn_core.viz.labels import language_label, language_line, scope_name, task_name
+from lsn_core.viz.labels import (
+    family_label,
+    hover_names,
+    language_label,
+    language_line,
+    listed,
+    p_value,
+    scope_name,
+    task_name,
+)
 
 
 def test_own_names_are_set_apart_in_their_direction() -> None:
@@ -35,3 +44,20 @@ def test_scopes_in_words(scope: str, name: str) -> None:
 def test_tasks_keep_their_short_name() -> None:
     assert task_name("mlm") == "Masked words (mlm)"
     assert task_name("other") == "other"
+
+
+def test_languages_in_a_sentence_and_under_the_pointer() -> None:
+    assert listed(["ur"]) == "Urdu"
+    assert listed(["ur", "hi", "fa"]) == "Urdu, Hindi and Persian"
+    assert listed(["ur", "hi", "fa", "en"], most=3) == "Urdu, Hindi and 2 more"
+    assert hover_names(["ur", "hi", "fa"], a_line=2) == "Urdu, Hindi,<br>Persian"
+    assert hover_names(["ur", "hi", "fa"], most=2) == "Urdu, Hindi, and 1 more"
+
+
+def test_branches_stand_under_their_languages() -> None:
+    assert "Bantu" in family_label("sw")
+    assert "family unknown" in family_label("tlh")
+
+
+def test_small_p_values_keep_a_digit() -> None:
+    assert [p_value(p) for p in (1.0, 0.194, 0.0331, 0.0001)] == ["1.00", "0.19", "0.03", "0.0001"]

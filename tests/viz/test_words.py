@@ -121,22 +121,6 @@ def test_parts_name_the_highest_and_the_lowest() -> None:
     assert words.parts_sentence(JACCARD, "layer", {"Encoder layer 0": 0.9}) == ""
 
 
-@pytest.mark.parametrize(
-    ("correlation", "said"), [(0.95, "closely"), (0.8, "roughly"), (0.5, "badly"), (float("nan"), "badly")]
-)
-def test_tree_says_how_well_it_fits(correlation: float, said: str) -> None:
-    assert said in words.tree_sentence(5, correlation, [], 3, "neutrality")
-
-
-def test_tree_names_firm_groups_smallest_first() -> None:
-    firm = [["en", "de", "fr"], ["fa", "ur"]]
-    text = words.tree_sentence(8, 0.9, firm, 1, "neutrality")
-    assert "Persian and Urdu; English, German and French." in text
-    assert "One other group is not, and is drawn pale." in text
-    assert "unknown" in words.tree_sentence(8, 0.9, None, 6, "neutrality")
-    assert "No group" in words.tree_sentence(8, 0.9, [], 6, "neutrality")
-
-
 def test_default_measure_says_most_with_what_there_is() -> None:
     assert default_measure(True, 2) is NEUTRALITY
     assert default_measure(True, 1) is ABOVE_REFERENCE

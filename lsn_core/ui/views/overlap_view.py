@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from lsn_core.analysis.calibration import LanguageMatrix
 from lsn_core.analysis.trees import build_tree
 from lsn_core.errors import LsnError
+from lsn_core.languages import in_family_order
 from lsn_core.ui import states, store
 from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
@@ -19,6 +20,14 @@ from lsn_core.viz import heatmap, ranking
 from lsn_core.viz.labels import plain_name, scope_name
 from lsn_core.viz.measures import JACCARD, NEUTRALITY, Measure
 from lsn_core.viz.words.overlap import Estimate, overlap_sentence, pair_extremes, pair_mean, parts_sentence
+
+CLUSTER = "cluster"
+BAND_WORDS = "The band beside the names shows their branch of the family tree."
+_PANEL_ORDER = {
+    CLUSTER: "Languages are ordered by the whole model's tree.",
+    "family": "Languages are ordered by family, relatives together.",
+    "alphabet": "Languages are ordered by their English names.",
+}
 
 
 def check(view: View, need: int) -> None:
@@ -93,12 +102,12 @@ def sentence(view: View, part: Part) -> str:
 
 
 def languages_figure(
-    view: View, part: Part, chosen: tuple[str, str] | None
-) -> tuple[go.Figure, Described, tuple[str, ...]]:
-    """The clustered heatmap of one scope, or one small heatmap a scope; and the order of its languages."""
-    order, linkage, words = language_order(view, part.single)
+    view: View, part: Part, chosen: tuple[str, str] | None, order_by: str = CLUSTER
+) -> tuple[go.Figure, Described]:
+    """The heatmap of one scope, or one small heatmap a scope, with the languages ordered as told."""
+    order, linkage, words = language_order(view, part.single, order_by)
     if part.scope is None:
-        return *_panels(view, part, order, chosen), order
+        return _panels(view, part, order, chosen, order_by)
     found = store.matrix(view, view.measure.key, part.scope, order)
     hover = _hover(view, found)
     shown = _colours(view.measure, found.value)
@@ -109,14 +118,14 @@ def languages_figure(
         name=file_name(view, "overlap", part.scope),
         alt=f"Heatmap of {view.measure.name} between {len(order)} languages {part.where}. "
         + sentence(view, part).replace("**", ""),
-        how=_how(view, part, words),
+        how=_how(view, part, f"{words} {BAND_WORDS}"),
         table=_table(view, [part.scope], order),
     )
-    return fig, about, order
+    return fig, about
 
 
 def _panels(
-    view: View, part: Part, order: tuple[str, ...], chosen: tuple[str, str] | None
+    view: View, part: Part, order: tuple[str, ...], chosen: tuple[str, str] | None, order_by: str
 ) -> tuple[go.Figure, Described]:
     found = {
         scope_name(scope): store.matrix(view, view.measure.key, scope, order, replicates=0)
@@ -130,7 +139,11 @@ def _panels(
         name=file_name(view, "overlap", f"by-{part.by}"),
         alt=f"{len(found)} heatmaps of {view.measure.name} between {len(order)} languages. "
         + sentence(view, part).replace("**", ""),
-        how=_how(view, part, "All share one colour scale and the order of the whole model's tree."),
+        how=_how(
+            view,
+            part,
+            f"All share one colour scale; columns stand in the order of the rows. {_PANEL_ORDER[order_by]} {BAND_WORDS}",
+        ),
         table=_table(view, list(part.scopes), order, replicates=0),
     )
     return fig, about
@@ -196,8 +209,16 @@ def gaps(view: View) -> str:
     return f"{view.measure.name} is undefined for {', '.join(single)}, which {verb} one seed here."
 
 
-def language_order(view: View, scope: str) -> tuple[tuple[str, ...], np.ndarray | None, str]:
-    """The languages in leaf order, the tree over them with leaf k for language k, and words on the two."""
+def language_order(
+    view: View, scope: str, order_by: str = CLUSTER
+) -> tuple[tuple[str, ...], np.ndarray | None, str]:
+    """The languages in an order of `controls.ORDERS`, the tree over them with leaf k for language k, and words on
+    the two. There is a tree in the order of the tree alone; where there can be none, that order is a fixed one."""
+    if order_by == "family":
+        return in_family_order(view.languages), None, "Languages are ordered by family, relatives together."
+    if order_by == "alphabet":
+        names = sorted(view.languages, key=plain_name)
+        return tuple(names), None, "Languages are ordered by their English names."
     for measure, distance in (("neutrality", "1 − N"), ("jaccard", "1 − J")):
         if measure == "neutrality" and view.measure is not NEUTRALITY:
             continue

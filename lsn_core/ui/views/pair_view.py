@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from lsn_core.analysis.transfer import TransferMatrix
 from lsn_core.ui import store
 from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
+from lsn_core.ui.views import transfer_view
 from lsn_core.ui.views.overlap_view import estimate, file_name, reference_marks
+from lsn_core.viz.dots import Dots, dots_figure
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.measures import ABOVE_CHANCE, JACCARD
 from lsn_core.viz.profile import Profile, component_profile, layer_profile
 from lsn_core.viz.scores import scores_figure
 from lsn_core.viz.shares import shares_figure
 from lsn_core.viz.words.overlap import pair_sentence
+from lsn_core.viz.words.transfer import DIGITS, pair_transfer_sentence
 
 REPLICATES = 200  # for each part of a profile; enough for the ends of a 95 % interval to two digits
 
@@ -129,6 +135,51 @@ def scores_by_sparsity(view: View, pair: Pair) -> tuple[go.Figure, Described] | 
         table=table[["task", "language", "method", "seed", "sparsity", "metric", "value", "count", "split"]],
     )
     return scores_figure(table, metric, view.theme), about
+
+
+def transfer(view: View, pair: Pair) -> TransferMatrix:
+    """The transfer between the two, of their masks where that was measured. Raises CannotDraw where none was."""
+    rows = transfer_view.rows(view)
+    alone = dataclasses.replace(view, languages=pair)
+    return transfer_view.select(alone, rows, transfer_view.kinds(rows)[0])
+
+
+def transfer_words(found: TransferMatrix, pair: Pair) -> str:
+    """Both directions in words."""
+    return pair_transfer_sentence(found, pair)
+
+
+def transfer_figure(view: View, found: TransferMatrix, pair: Pair) -> tuple[go.Figure, Described]:
+    """What each of the two scores with its own sub-network and with the other's."""
+    value, own = found.value, np.diagonal(found.value)
+    drawn = []
+    for target, source in (pair, pair[::-1]):
+        row, column = (found.languages.index(code) for code in (source, target))
+        for name, place, score in (
+            ("its own", (column, column), float(own[column])),
+            (f"{plain_name(source)}'s", (row, column), float(value[row, column])),
+        ):
+            seeds = {seed: float(each[place]) for seed, each in zip(found.seeds, found.by_seed, strict=True)}
+            drawn.append(Dots(f"{plain_name(target)}, {name}", score, seeds))
+    names = f"{plain_name(pair[0])} and {plain_name(pair[1])}"
+    about = Described(
+        name=file_name(view, f"transfer-{pair[0]}-{pair[1]}", found.kind),
+        alt=f"{found.metric} of {names}, each with its own sub-network and with the other's: "
+        + ", ".join(f"{row.name} {row.value:.{DIGITS}f}" for row in drawn if np.isfinite(row.value))
+        + ".",
+        how=f"{found.metric[:1].upper()}{found.metric[1:]} on test data of the language named first, with the "
+        "sub-network of the language named second, "
+        + ("trained on the first." if found.kind == "mask" else "trained on the second.")
+        + " Not measured: left out.",
+        table=pd.DataFrame(
+            [
+                {"row": row.name, "value": row.value}
+                | {f"seed_{seed}": each for seed, each in row.by_seed.items()}
+                for row in drawn
+            ]
+        ),
+    )
+    return dots_figure(drawn, found.metric, DIGITS, view.theme), about
 
 
 def _about(view: View, pair: Pair, found: Profile, what: str) -> Described:

@@ -132,8 +132,8 @@ def map_figure(
         alt=f"Heatmap of {colours.title}, {len(found.languages)} source languages by as many targets. "
         + sentence(found).replace("**", ""),
         how=f"{_training_words(found)} Row: the language whose sub-network it is; column: the language it is "
-        f"scored on; not symmetric. {_shown_words(found, show)} {_seed_words(found)}.{_colour_words(found, show)} Languages as on the "
-        f"Overlap page. Grey: not measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
+        f"scored on; not symmetric. {_shown_words(found, show)} {_seed_words(found)}.{_colour_words(found, show)} Languages in the order of the "
+        f"tree of what they share. Grey: not measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=table(found),
     )
     return fig, about

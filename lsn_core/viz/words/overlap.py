@@ -131,38 +131,6 @@ def parts_sentence(measure: Measure, kind: str, means: Mapping[str, float]) -> s
     )
 
 
-def tree_sentence(
-    count: int, cophenetic: float, firm: Sequence[Sequence[str]] | None, weak: int, distance: str
-) -> str:
-    """Markdown for the line above the language tree.
-
-    Args:
-        count: number of languages.
-        cophenetic: correlation of the tree's distances with the measured ones.
-        firm: the clades found again in most resamples, each as language codes, without the whole; None where
-            nothing could be resampled.
-        weak: how many clades were not.
-        distance: the measure the distances are made from.
-    """
-    if cophenetic >= 0.9:
-        fit = "follows the measured distances closely"
-    elif cophenetic >= 0.75:
-        fit = "follows the measured distances roughly"
-    else:
-        fit = "fits the measured distances badly: read it with care"
-    text = f"By {distance}, the tree of these {count} languages {fit} (cophenetic correlation {cophenetic:.2f}). "
-    if firm is None:
-        return text + "How firm its groups are is unknown: there is nothing to resample."
-    if not firm:
-        return text + "No group of languages in it is found again in most resamples of seeds and matrices."
-    groups = sorted(firm, key=len)[:3]
-    named = "; ".join(_listed([plain_name(code) for code in group]) for group in groups)
-    rest = f", and {len(firm) - len(groups)} more" if len(firm) > len(groups) else ""
-    others = "One other group is not, and is" if weak == 1 else f"{weak} other groups are not, and are"
-    weak_words = f" {others} drawn pale." if weak else ""
-    return text + f"Found again in most resamples: {named}{rest}.{weak_words}"
-
-
 def _mean_words(measure: Measure, count: int, where: str, mean: Estimate) -> str:
     number = _with_interval(mean, measure.digits)
     these = f"these {count} languages" if count > 2 else "these languages"
@@ -222,10 +190,6 @@ def _doubt(value: Estimate) -> str:
 
 def _lower(name: str) -> str:
     return name[:1].lower() + name[1:]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _mean(values: np.ndarray) -> float:

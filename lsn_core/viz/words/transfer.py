@@ -8,7 +8,7 @@ import numpy as np
 
 from lsn_core.analysis.statistics import CorrelationInterval, MantelTest
 from lsn_core.analysis.transfer import Average, TransferMatrix
-from lsn_core.viz.labels import plain_name, signed
+from lsn_core.viz.labels import p_value, plain_name, signed
 
 DIGITS = 3  # of a score and of a difference of scores
 FEWEST_TO_TEST = 4  # languages; the orders of three are so few that no p is below 0.05
@@ -91,6 +91,35 @@ def cell_sentence(found: TransferMatrix, cell: tuple[str, str]) -> str:
     return f"{text}.{beside}"
 
 
+def pair_transfer_sentence(found: TransferMatrix, pair: tuple[str, str]) -> str:
+    """Markdown on how well the sub-networks of two languages serve each other, in both directions."""
+    said = []
+    for source, target in (pair, pair[::-1]):
+        place = _place(found, (source, target))
+        score, difference = found.value[place], found.loss()[place]
+        names = f"{plain_name(source)} → {plain_name(target)}"
+        if not np.isfinite(score):
+            said.append(f"{names}: not measured")
+        elif not np.isfinite(difference):
+            said.append(f"{names}: **{score:.{DIGITS}f}**")
+        else:
+            said.append(
+                f"{names}: **{score:.{DIGITS}f}**, {amount(difference)} {plain_name(target)}'s own sub-network"
+            )
+    noise = found.seed_noise()
+    scale = (
+        f" Two seeds of one sub-network differ by {noise:.{DIGITS}f} on average."
+        if np.isfinite(noise)
+        else ""
+    )
+    how = (
+        "One language's sub-network trained and scored on the other"
+        if found.kind == "mask"
+        else "One language's sub-network, trained on that language, scored on the other"
+    )
+    return f"{how}. {'; '.join(said)}.{scale}"
+
+
 def donors_sentence(found: TransferMatrix) -> str:
     """Markdown on which languages' sub-networks serve the others best; empty with fewer than two."""
     means = found.donors()
@@ -121,7 +150,7 @@ def link_sentence(measure: str, test: MantelTest | None, interval: CorrelationIn
     if not np.isfinite(test.correlation):
         return f"{measure} or the loss is the same for all pairs, so that no link between them can be seen."
     drawn = f"{'all ' if test.exact else ''}{test.permutations:,} permutations of {test.languages} languages"
-    numbers = f"r = {signed(test.correlation, 2)}, p = {_p(test.p_value)}"
+    numbers = f"r = {signed(test.correlation, 2)}, p = {p_value(test.p_value)}"
     if np.isfinite(interval.low):
         numbers += f", 95 % interval {signed(interval.low, 2)} to {signed(interval.high, 2)}"
     numbers += f"; Mantel test over {test.pairs} ordered pairs, {drawn}"
@@ -174,7 +203,3 @@ def _seeds_of(values: np.ndarray) -> str:
 def _mean(values: Sequence[float] | np.ndarray) -> float:
     known = np.asarray(values)[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")
-
-
-def _p(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"
