@@ -131,6 +131,7 @@ def test_same_content_has_the_same_name_whatever_it_is_called(mask: Mask, tmp_pa
         ("", Suggestion()),
         ("s" * 5000, Suggestion()),
         ("mask_s99999999999999.pt", Suggestion()),
+        ("seed " + "9" * 5000, Suggestion()),
         ("mlm_ner_fr.pt", Suggestion(language="fr")),
     ],
 )

@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -22,7 +23,8 @@ T = TypeVar("T")
 
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,16}")
 _WORD = re.compile(r"[A-Za-z0-9]+")
-_SEED = re.compile(r"(?:s|seed)([0-9]{1,9})", re.IGNORECASE)
+_SEED_DIGITS = 9
+_SEED = re.compile(rf"(?:s|seed)([0-9]{{1,{_SEED_DIGITS}}})", re.IGNORECASE)
 
 
 def inspect_received(
@@ -75,8 +77,8 @@ def suggestion(name: str, tasks: Collection[str], languages: Collection[str]) ->
         seeds = [int(found[1]) for word in words if (found := _SEED.fullmatch(word))]
         seeds += [
             int(after)
-            for word, after in zip(words, words[1:], strict=False)
-            if word == "seed" and after.isdigit()
+            for word, after in pairwise(words)
+            if word == "seed" and after.isdigit() and len(after) <= _SEED_DIGITS
         ]
         return Suggestion(
             _only([word for word in words if word in tasks]),
