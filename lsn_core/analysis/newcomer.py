@@ -48,6 +48,14 @@ def nearest_level(sparsity: float, levels: Sequence[float]) -> float:
     return min(sorted(levels), key=lambda level: round(abs(level - sparsity), 9))
 
 
+def base_mask(base: Ticket | None, sparsity: float) -> Mask | None:
+    """The base mask of this sparsity, None when there is none."""
+    if base is None:
+        return None
+    near = nearest_level(sparsity, base.levels)
+    return base.mask(near) if abs(near - sparsity) <= SAME_LEVEL else None
+
+
 def strata(base: Ticket | None, sparsity: float, level: float) -> tuple[Mask, ...] | None:
     """The weights in groups of alike pretrained magnitude, for a mask of ``sparsity`` and tickets of ``level``.
 
@@ -56,12 +64,9 @@ def strata(base: Ticket | None, sparsity: float, level: float) -> tuple[Mask, ..
     the other keeps alone, and what neither does. None when the base masks of either sparsity are not there: with
     the other alone, masks that are cut at different thresholds would look less alike than magnitudes make them.
     """
-    if base is None:
+    first, second = base_mask(base, level), base_mask(base, sparsity)
+    if first is None or second is None:
         return None
-    found = [_level_at(base.levels, wanted) for wanted in (level, sparsity)]
-    if None in found:
-        return None
-    first, second = (base.mask(one) for one in found if one is not None)
     if first == second:
         return first, ~first
     return first & second, first - second, second - first, ~(first | second)
@@ -202,9 +207,3 @@ def _first_in(resampled: np.ndarray) -> np.ndarray:
     if not len(complete):
         return np.full(resampled.shape[1], np.nan)
     return np.bincount(complete.argmax(axis=1), minlength=resampled.shape[1]) / len(complete)
-
-
-def _level_at(levels: tuple[float, ...], wanted: float) -> float | None:
-    """The level that is one with ``wanted``, None when there is none."""
-    near = nearest_level(wanted, levels)
-    return near if abs(near - wanted) <= SAME_LEVEL else None

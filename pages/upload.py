@@ -1,0 +1,35 @@
+"""Upload: masks that were found elsewhere, checked, set beside the atlas, kept for the session or saved."""
+
+# ruff: noqa: E402 - `enter` comes before the imports that take long: on a fresh server it starts the run again.
+
+import streamlit as st
+
+from lsn_core.ui import shell
+
+view, address = shell.enter("upload")
+
+from lsn_core.ui import controls
+from lsn_core.ui.figures import figure_block
+from lsn_core.ui.views import upload_files, upload_view
+
+st.markdown(upload_files.about(view))
+upload_files.show_inbox(view)
+upload_files.show_files(view)
+upload_files.show_expected(view)
+
+file = upload_files.choose(view)
+if file is not None:
+    st.subheader("Beside the languages of the atlas", anchor=False)
+    with st.container(horizontal=True, key="controls"):
+        part = controls.part(view.atlas.layout, address, side_by_side=False)
+    one = upload_view.beside(view, part, file)
+    st.markdown(upload_view.sentence(one))
+    for remark in upload_view.remarks(one):
+        st.caption(remark)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        figure_block(*upload_view.neighbours_figure(one), "upload_beside")
+    with right:
+        st.markdown(upload_view.density_sentence(one))
+        figure_block(*upload_view.density_figure(one, "layer"), "upload_layers")
+        figure_block(*upload_view.density_figure(one, "component"), "upload_components")
