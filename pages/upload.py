@@ -17,19 +17,20 @@ upload_files.show_inbox(view)
 upload_files.show_files(view)
 upload_files.show_expected(view)
 
-file = upload_files.choose(view)
-if file is not None:
+if files := upload_files.sound(view):
     st.subheader("Beside the languages of the atlas", anchor=False)
     with st.container(horizontal=True, key="controls"):
+        file = upload_files.choose(files)
         part = controls.part(view.atlas.layout, address, side_by_side=False)
     one = upload_view.beside(view, part, file)
     st.markdown(upload_view.sentence(one))
     for remark in upload_view.remarks(one):
         st.caption(remark)
-    left, right = st.columns([3, 2], gap="medium")
+    figure_block(*upload_view.neighbours_figure(one), "upload_beside")
+    st.subheader("Where it keeps weights", anchor=False)
+    st.markdown(upload_view.density_sentence(one))
+    left, right = st.columns(2, gap="medium")
     with left:
-        figure_block(*upload_view.neighbours_figure(one), "upload_beside")
-    with right:
-        st.markdown(upload_view.density_sentence(one))
         figure_block(*upload_view.density_figure(one, "layer"), "upload_layers")
+    with right:
         figure_block(*upload_view.density_figure(one, "component"), "upload_components")

@@ -65,10 +65,10 @@ def show_files(view: View) -> None:
             elif file.report.mask is not None:
                 _confirm(view, file)
             if file.report.mask is None:
-                st.html(checks_table(file.report, view.theme))
+                st.html(checks_list(file.report, view.theme))
             else:
                 with st.expander("The checks"):
-                    st.html(checks_table(file.report, view.theme))
+                    st.html(checks_list(file.report, view.theme))
             with st.container(horizontal=True, key=f"do_{file.token}"):
                 if upload is not None:
                     _offer_to_save(view, upload)
@@ -88,7 +88,8 @@ def show_files(view: View) -> None:
 
 def show_expected(view: View) -> None:
     """What a file has to hold, and how to make one to try."""
-    with st.expander("What a file has to hold"):
+    nothing_yet = not uploads.arrived(view.atlas.layout)
+    with st.expander("What a file has to hold", expanded=nothing_yet):
         st.markdown(
             "One array a matrix, named after the parameter (a prefix such as `bert.` or `module.` and the ending "
             "`_mask` do not matter), of the matrix's shape: 1 where a weight is kept, 0 where it is removed. To have "
@@ -103,19 +104,28 @@ def show_expected(view: View) -> None:
         st.dataframe(matrices(view), hide_index=True, width="stretch")
 
 
-def choose(view: View) -> Arrived | None:
-    """The file that the figures are about, of those that passed; None when there is none."""
-    sound = {file.token: file for file in uploads.arrived(view.atlas.layout) if file.report.mask is not None}
-    if not sound:
-        return None
-    if st.session_state.get(SHOWN) not in sound:
-        st.session_state[SHOWN] = next(iter(sound))
-    token = st.session_state[SHOWN]
-    if len(sound) > 1:
-        token = st.selectbox(
-            "Upload", list(sound), key=SHOWN, format_func=lambda one: sound[one].name, persist_state="session"
+def sound(view: View) -> dict[str, Arrived]:
+    """The files that passed, by their tokens; the latest first."""
+    return {file.token: file for file in uploads.arrived(view.atlas.layout) if file.report.mask is not None}
+
+
+def choose(files: dict[str, Arrived]) -> Arrived:
+    """Choose the file that the figures are about; not drawn where there is one alone.
+
+    It is not in the address: nobody else has the file.
+    """
+    if st.session_state.get(SHOWN) not in files:
+        st.session_state[SHOWN] = next(iter(files))
+    if len(files) > 1:
+        st.selectbox(
+            "Upload",
+            list(files),
+            key=SHOWN,
+            format_func=lambda token: files[token].name,
+            persist_state="session",
+            width=260,
         )
-    return sound[token]
+    return files[st.session_state[SHOWN]]
 
 
 def _show_kept(view: View, upload: Upload) -> None:
@@ -256,32 +266,30 @@ def verdict(report: Report) -> str:
     return f"Not usable: check {names} failed." if len(failed) == 1 else f"Not usable: checks {names} failed."
 
 
-def checks_table(report: Report, theme: Theme) -> str:
-    """The checks as an HTML table; whatever comes from the file is escaped."""
-    rows = "".join(_check_row(check, theme) for check in report.checks)
-    head = "".join(
-        f"<th style='text-align:left;padding:2px 12px 2px 0;color:{theme.quiet};font-weight:400'>{name}</th>"
-        for name in ("check", "result", "expected", "found")
-    )
+def checks_list(report: Report, theme: Theme) -> str:
+    """The checks as an HTML list; whatever comes from the file is escaped."""
+    rows = "".join(f"<li style='margin:2px 0'>{_check(check, theme)}</li>" for check in report.checks)
     more = ""
     if report.failed is not None:
-        more = f"<p style='color:{theme.quiet};margin:4px 0 0'>Checks that would come after are not made.</p>"
+        more = (
+            f"<div style='color:{theme.quiet};margin-top:4px'>The checks that come after are not made.</div>"
+        )
     return (
-        "<table style='width:100%;border-collapse:collapse;overflow-wrap:anywhere;font-size:0.9rem'>"
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}"
+        "<div style='overflow-wrap:anywhere;font-size:0.9rem'>"
+        f"<ul style='list-style:none;margin:0;padding:0'>{rows}</ul>{more}</div>"
     )
 
 
-def _check_row(check: Check, theme: Theme) -> str:
-    cell = f"<td style='vertical-align:top;padding:4px 12px 4px 0;border-top:1px solid {theme.line}'>"
-    result = "✓ passed" if check.passed else f"<b style='color:{theme.accent}'>✗ failed</b>"
-    found = (
-        "as expected"
-        if check.passed
-        else f"<b>{escape(check.found)}</b><br>To mend it: {escape(check.mend)}."
+def _check(check: Check, theme: Theme) -> str:
+    name, expected = escape(check.name), escape(check.expected)
+    if check.passed:
+        return f"✓ passed · <b>{name}</b> <span style='color:{theme.quiet}'>{expected}</span>"
+    lines = (("expected", expected), ("found", escape(check.found)), ("to mend it", escape(check.mend)))
+    told = "".join(
+        f"<div><span style='color:{theme.quiet}'>{what}:</span> {text}</div>" for what, text in lines
     )
-    cells = (escape(check.name), result, escape(check.expected), found)
-    return "<tr>" + "".join(f"{cell}{content}</td>" for content in cells) + "</tr>"
+    mark = f"border-left:3px solid {theme.accent};padding:2px 0 2px 10px;margin:4px 0"
+    return f"<div style='{mark}'><b style='color:{theme.accent}'>✗ failed</b> · <b>{name}</b>{told}</div>"
 
 
 def suggested(file: Arrived, view: View) -> Suggestion:

@@ -138,8 +138,9 @@ def density_figure(one: Beside, by: str) -> tuple[go.Figure, Described]:
     scopes = _scopes(one, by)
     unknown = np.full(len(scopes), np.nan)
     base = base_mask(one.view.atlas.base(), one.mask.sparsity)
-    levels = {}
+    levels, told = {}, "At this sparsity the atlas has no mask of the pretrained weights alone."
     if base is not None:
+        told = "Pretrained alone: the largest pretrained weights at the same sparsity, found for no language."
         levels[PRETRAINED] = _shares(one, by, base.counts)
     if one.same_level:
         levels["languages here, mean"] = _shares(one, by, one.meeting.kept.mean(axis=0))
@@ -150,8 +151,7 @@ def density_figure(one: Beside, by: str) -> tuple[go.Figure, Described]:
     return fig, Described(
         name=_file_name(one, "upload-density", by),
         alt=f"Share of the weights that {_called(one)} keeps in each {by}: {read}.",
-        how=f"Kept weights / all weights of each {by}, in per cent. Pretrained alone: the largest pretrained weights "
-        f"at the same sparsity, found for no language. Atlas {one.view.atlas.name}, model "
+        how=f"Kept weights / all weights of each {by}, in per cent. {told} Atlas {one.view.atlas.name}, model "
         f"{one.view.atlas.model['name']}.",
         table=pd.DataFrame({by: scopes, NAME: profile.value, **levels}),
     )
