@@ -8,7 +8,7 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("upload")
 
-from lsn_core.ui import controls
+from lsn_core.ui import controls, states
 from lsn_core.ui.figures import figure_block
 from lsn_core.ui.views import upload_files, upload_view
 
@@ -22,15 +22,20 @@ if files := upload_files.sound(view):
     with st.container(horizontal=True, key="controls"):
         file = upload_files.choose(files)
         part = controls.part(view.atlas.layout, address, side_by_side=False)
-    one = upload_view.beside(view, part, file)
-    st.markdown(upload_view.sentence(one))
-    for remark in upload_view.remarks(one):
-        st.caption(remark)
-    figure_block(*upload_view.neighbours_figure(one), "upload_beside")
+    beside = None
+    try:
+        beside = upload_view.beside(view, part, file)
+    except states.CannotDraw as stop:
+        states.show(stop.trouble)
+    else:
+        st.markdown(upload_view.sentence(beside))
+        for remark in upload_view.remarks(beside):
+            st.caption(remark)
+        figure_block(*upload_view.neighbours_figure(beside), "upload_beside")
     st.subheader("Where it keeps weights", anchor=False)
-    st.markdown(upload_view.density_sentence(one))
+    st.markdown(upload_view.density_sentence(view, file))
     left, right = st.columns(2, gap="medium")
     with left:
-        figure_block(*upload_view.density_figure(one, "layer"), "upload_layers")
+        figure_block(*upload_view.density_figure(view, file, beside, "layer"), "upload_layers")
     with right:
-        figure_block(*upload_view.density_figure(one, "component"), "upload_components")
+        figure_block(*upload_view.density_figure(view, file, beside, "component"), "upload_components")

@@ -119,40 +119,40 @@ def neighbours_figure(one: Beside) -> tuple[go.Figure, Described]:
     )
     fig = component_profile(profile, "Jaccard", words.DIGITS, one.view.theme)
     return fig, Described(
-        name=_file_name(one, "upload-beside", one.part.single),
-        alt=f"How much {_called(one)} shares with each of {len(codes)} languages, as dots with 95 % intervals. "
+        name=_file_name(one.view, one.file, "upload-beside", f"{100 * one.level:g}", one.part.single),
+        alt=f"How much the uploaded file {one.file.name} shares with each of {len(codes)} languages, as dots with 95 % intervals. "
         + sentence(one).replace("**", ""),
         how=_how(one),
         table=table,
     )
 
 
-def density_sentence(one: Beside) -> str:
+def density_sentence(view: View, file: Arrived) -> str:
     """The line above the densities."""
-    shares = _shares(one, "layer", one.mask.counts)
-    return words.density_sentence(dict(zip(_scopes(one, "layer"), shares.tolist(), strict=True)))
+    shares = _shares(view, "layer", file.report.checked_mask().counts)
+    return words.density_sentence(dict(zip(_scopes(view, "layer"), shares.tolist(), strict=True)))
 
 
-def density_figure(one: Beside, by: str) -> tuple[go.Figure, Described]:
-    """The share of weights that is kept in each layer or component."""
-    scopes = _scopes(one, by)
+def density_figure(view: View, file: Arrived, one: Beside | None, by: str) -> tuple[go.Figure, Described]:
+    """The share of weights that is kept in each layer or component; `one` where there was something to compare."""
+    mask, scopes = file.report.checked_mask(), _scopes(view, by)
     unknown = np.full(len(scopes), np.nan)
-    base = base_mask(one.view.atlas.base(), one.mask.sparsity)
+    base = base_mask(view.atlas.base(), mask.sparsity)
     levels, told = {}, "At this sparsity the atlas has no mask of the pretrained weights alone."
     if base is not None:
         told = "Pretrained alone: the largest pretrained weights at the same sparsity, found for no language."
-        levels[PRETRAINED] = _shares(one, by, base.counts)
-    if one.same_level:
-        levels["languages here, mean"] = _shares(one, by, one.meeting.kept.mean(axis=0))
-    profile = Profile(scopes, _shares(one, by, one.mask.counts), unknown, unknown, levels, NAME)
+        levels[PRETRAINED] = _shares(view, by, base.counts)
+    if one is not None and one.same_level:
+        levels["languages here, mean"] = _shares(view, by, one.meeting.kept.mean(axis=0))
+    profile = Profile(scopes, _shares(view, by, mask.counts), unknown, unknown, levels, NAME)
     draw = layer_profile if by == "layer" else component_profile
-    fig = draw(profile, "% of the weights kept", 1, one.view.theme)
+    fig = draw(profile, "% of the weights kept", 1, view.theme)
     read = ", ".join(f"{scope_name(s)} {v:.1f} %" for s, v in zip(scopes, profile.value, strict=True))
     return fig, Described(
-        name=_file_name(one, "upload-density", by),
-        alt=f"Share of the weights that {_called(one)} keeps in each {by}: {read}.",
-        how=f"Kept weights / all weights of each {by}, in per cent. {told} Atlas {one.view.atlas.name}, model "
-        f"{one.view.atlas.model['name']}.",
+        name=_file_name(view, file, "upload-density", by),
+        alt=f"Share of the weights that the uploaded file {file.name} keeps in each {by}: {read}.",
+        how=f"Kept weights / all weights of each {by}, in per cent. {told} Atlas {view.atlas.name}, model "
+        f"{view.atlas.model['name']}.",
         table=pd.DataFrame({by: scopes, NAME: profile.value, **levels}),
     )
 
@@ -176,21 +176,17 @@ def absent(one: Beside) -> str:
     return f"Not at this sparsity, so not compared: {names}." if missing else ""
 
 
-def _scopes(one: Beside, by: str) -> tuple[str, ...]:
-    return tuple(scope.label for scope in one.view.atlas.layout.scopes(by))
+def _scopes(view: View, by: str) -> tuple[str, ...]:
+    return tuple(scope.label for scope in view.atlas.layout.scopes(by))
 
 
-def _shares(one: Beside, by: str, kept: np.ndarray) -> np.ndarray:
+def _shares(view: View, by: str, kept: np.ndarray) -> np.ndarray:
     """Per cent of the weights of each part of a kind, from numbers a matrix."""
-    layout = one.view.atlas.layout
+    layout = view.atlas.layout
     return np.array(
         [100 * kept[s.matrices].sum() / layout.sizes[s.matrices].sum() for s in layout.scopes(by)],
         dtype=float,
     )
-
-
-def _called(one: Beside) -> str:
-    return f"the uploaded file {one.file.name}"
 
 
 def _how(one: Beside) -> str:
@@ -206,7 +202,6 @@ def _how(one: Beside) -> str:
     )
 
 
-def _file_name(one: Beside, what: str, part: str) -> str:
-    view = one.view
-    parts = [what, one.file.token, view.atlas.name, view.task, f"{100 * one.level:g}", part]
+def _file_name(view: View, file: Arrived, *what: str) -> str:
+    parts = [what[0], file.token, view.atlas.name, view.task, *what[1:]]
     return "-".join(part.replace(" ", "-").replace("/", "-") for part in parts)
