@@ -24,7 +24,8 @@ from lsn_core.viz.theme import Theme
 ENDINGS = ".pt, .pth or .bin (torch.save), .safetensors, .npz, or .npy for a mask of heads"
 SHOWN = "upload_shown"  # the token of the file that the figures are about
 _TURN = "upload_turn"  # how often files have come in; the uploader is a new, empty one after each
-_NOTES = "upload_notes"  # what went wrong with the last files, apart from their checks
+_NOTES = "upload_notes"  # what went wrong last, apart from checks
+_SAVING = "upload_saving"  # the token of the upload that is to be saved in this run
 
 
 def show_inbox(view: View) -> None:
@@ -147,15 +148,23 @@ def _show_kept(view: View, upload: Upload) -> None:
 def _offer_to_save(view: View, upload: Upload) -> None:
     if is_saved(view, upload) or not permissions.may_save() or why_not_saved(view, upload):
         return
-    if st.button(f"Save to atlas {view.atlas.name}", key=f"save_upload_{upload.token}"):
-        with st.spinner("Saving, and renewing the atlas's tables, findings and card …"):
-            try:
-                save(view, upload)
-                notes = []
-            except LsnError as error:
-                notes = [f"It was not saved: {states.without_folder(str(error), view.atlas.path)}."]
-        st.session_state[_NOTES] = notes
-        st.rerun()
+    name = f"Save to atlas {view.atlas.name}"
+    st.button(name, on_click=_mark, args=(upload.token,), key=f"save_upload_{upload.token}")
+    if st.session_state.pop(_SAVING, None) != upload.token:
+        return
+    with st.spinner("Saving, and renewing the atlas's tables, findings and card …"):
+        try:
+            save(view, upload)
+            notes = []
+        except LsnError as error:
+            notes = [f"It was not saved: {states.without_folder(str(error), view.atlas.path)}."]
+    st.session_state[_NOTES] = notes
+    st.rerun()
+
+
+def _mark(token: str) -> None:
+    """Have the run that follows save an upload, with a sign of it on the page."""
+    st.session_state[_SAVING] = token
 
 
 def _confirm(view: View, file: Arrived) -> None:
@@ -166,7 +175,7 @@ def _confirm(view: View, file: Arrived) -> None:
     with st.form(f"confirm_{file.token}", border=False):
         st.markdown("Confirm what it is, to keep it for this session:")
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            code = st.selectbox(
+            st.selectbox(
                 "Language",
                 codes,
                 index=codes.index(hint.language) if hint.language else None,
@@ -178,7 +187,7 @@ def _confirm(view: View, file: Arrived) -> None:
                 width=200,
                 help="One that is not in the list can be typed, as a code such as pt.",
             )
-            task = st.selectbox(
+            st.selectbox(
                 "Task",
                 tasks,
                 index=tasks.index(hint.task or (view.task if view.task in tasks else tasks[0])),
@@ -187,7 +196,7 @@ def _confirm(view: View, file: Arrived) -> None:
                 persist_state="session",
                 width=200,
             )
-            method = st.selectbox(
+            st.selectbox(
                 "Method",
                 methods,
                 index=methods.index(hint.method or "imp"),
@@ -196,7 +205,7 @@ def _confirm(view: View, file: Arrived) -> None:
                 persist_state="session",
                 width=180,
             )
-            seed = st.number_input(
+            st.number_input(
                 "Seed",
                 min_value=0,
                 max_value=10**9 - 1,
@@ -206,18 +215,22 @@ def _confirm(view: View, file: Arrived) -> None:
                 persist_state="session",
                 width=120,
             )
-            confirmed = st.form_submit_button("Keep")
-    if not confirmed:
-        return
+            st.form_submit_button("Keep", on_click=_keep, args=(view, file))
+
+
+def _keep(view: View, file: Arrived) -> None:
+    """Keep a file as what its form says."""
+    code, task, method, seed = (
+        st.session_state[f"{name}_{file.token}"] for name in ("language", "task", "method", "seed")
+    )
+    st.session_state[_NOTES] = []
     if code is None:
-        st.warning("Choose the language first.")
+        st.session_state[_NOTES] = [f"{file.name} was not kept: choose its language first."]
         return
     try:
         uploads.keep(uploads.made(file, TicketKey(task, code, method, int(seed)), view.atlas))
     except LsnError as error:
-        st.warning(f"It was not kept: {error}.")
-        return
-    st.rerun()
+        st.session_state[_NOTES] = [f"{file.name} was not kept: {error}."]
 
 
 def about(view: View) -> str:
