@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import TicketKey
 from tests.browser.conftest import Visitor
-from tests.browser.driver import Server, serve, wait_until_quiet
+from tests.browser.driver import PATIENCE_MS, Server, serve, wait_until_quiet
 from tests.foreign_files import Tensor, named, pickled, save_safetensors, save_torch, system_call, torch_zip
 from tests.synthetic import random_mask
 from tests.synthetic_atlas import make_atlas, make_layout
@@ -41,11 +41,16 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
+def see(what: Locator) -> None:
+    """Wait until it is there: checking, comparing and saving take their time on a busy machine."""
+    expect(what).to_be_visible(timeout=PATIENCE_MS)
+
+
 def drop(page: Page, *paths: Path) -> None:
     """Give files to the page and wait for what it says of them."""
     page.locator("input[type=file]").set_input_files([str(path) for path in paths])
     for path in paths:
-        expect(page.locator("[class*=st-key-file_]").filter(has_text=path.name)).to_be_visible()
+        see(page.locator("[class*=st-key-file_]").filter(has_text=path.name))
     wait_until_quiet(page)
 
 
@@ -95,7 +100,8 @@ def test_sound_and_bad_files_and_the_server_lives_on(
             expect(card).to_contain_text("to mend it:")
     assert not (files / "ran").exists()
     assert page.locator(".stException").count() == 0
-    expect(page.get_by_text("This sub-network is most like that of")).to_be_visible()
+    see(page.get_by_text("This sub-network is most like that of"))
+    wait_until_quiet(page)
     assert page.locator(".stPlotlyChart[aria-label]").count() == 3
     another = visit(visitor, fresh_server)
     expect(another.get_by_role("heading", level=1)).to_have_text("Upload")
@@ -110,7 +116,7 @@ def test_two_visitors_stay_apart_and_a_reload_of_the_page_menu_keeps(
     first, second = visit(visitor, server), visit(visitor, server)
     drop(first, files / "mask_sw.pt")
     first.get_by_role("button", name="Keep", exact=True).click()
-    expect(first.get_by_text("It is kept for this session as Swahili")).to_be_visible()
+    see(first.get_by_text("It is kept for this session as Swahili"))
     drop(second, files / "cut_short.pt")
     assert second.get_by_text("mask_sw.pt").count() == 0
     assert first.get_by_text("cut_short.pt").count() == 0
@@ -119,7 +125,7 @@ def test_two_visitors_stay_apart_and_a_reload_of_the_page_menu_keeps(
         page.locator(".st-key-menu").get_by_text("Language tree").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Language tree")
         page.locator(".st-key-menu").get_by_text("Upload").click()
-        expect(page.get_by_text(name)).to_be_visible()
+        see(page.get_by_text(name))
     link = visitor(first.url, wait=False)
     link.locator("input[type=file]").wait_for(state="attached")
     wait_until_quiet(link)
@@ -134,7 +140,7 @@ def test_language_that_is_not_in_the_list_can_be_typed(server: Server, visitor: 
         box.fill(typed)
         box.press("Enter")
         page.get_by_role("button", name="Keep", exact=True).click()
-        expect(page.get_by_text(says)).to_be_visible()
+        see(page.get_by_text(says))
 
 
 def test_saved_by_someone_allowed(tmp_path: Path, visitor: Visitor, files: Path) -> None:
@@ -145,7 +151,7 @@ def test_saved_by_someone_allowed(tmp_path: Path, visitor: Visitor, files: Path)
         drop(page, files / "mask_sw.pt")
         page.get_by_role("button", name="Keep", exact=True).click()
         page.get_by_role("button", name="Save to atlas demo").click()
-        expect(page.get_by_text("Saved in atlas demo as mlm-sw-imp-s0")).to_be_visible()
+        see(page.get_by_text("Saved in atlas demo as mlm-sw-imp-s0"))
         assert page.locator(".stException").count() == 0
     key = TicketKey("mlm", "sw", "imp", 0)
     atlas = Atlas.open(root / "demo")
@@ -163,7 +169,7 @@ def test_read_only_server_writes_nothing(
     page = visit(visitor, running)
     drop(page, files / "mask_sw.pt", files / "evil.pt")
     page.get_by_role("button", name="Keep", exact=True).click()
-    expect(page.get_by_text("This server is read-only")).to_be_visible()
+    see(page.get_by_text("This server is read-only"))
     assert page.get_by_role("button", name="Save to atlas").count() == 0
     page.locator(".st-key-menu").get_by_text("Overlap").click()
     wait_until_quiet(page)
@@ -191,6 +197,6 @@ def test_file_that_is_too_large_is_told_by_its_limit(
         stream.truncate(33 * 2**20)
     page = visit(visitor, server)
     page.locator("input[type=file]").set_input_files(str(large))
-    expect(page.get_by_text("32.0MB or smaller")).to_be_visible()
-    expect(page.get_by_text("At most 32 MB a file")).to_be_visible()
+    see(page.get_by_text("32.0MB or smaller"))
+    see(page.get_by_text("At most 32 MB a file"))
     assert page.locator("[class*=st-key-file_]").count() == 0
