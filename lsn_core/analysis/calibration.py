@@ -205,18 +205,18 @@ def language_matrix(
     value = _by_language(parts.summed(np.ones((1, matrices))), measure, member, member)
     rng = np.random.default_rng(rng_seed)
     drawn_matrices = rng.multinomial(matrices, np.full(matrices, 1 / matrices), size=replicates)
-    drawn_seeds = _draw_seeds(member, replicates, rng)
+    drawn_seeds = draw_seeds(member, replicates, rng)
     resampled = np.array(
         [
             _by_language(parts.summed(weights[None].astype(np.float64)), measure, member * draw, member)
             for weights, draw in zip(drawn_matrices, drawn_seeds, strict=True)
         ]
     ).reshape(replicates, len(names), len(names))
-    low, high = _interval(value, resampled, _can_vary(member.sum(axis=1), matrices))
+    low, high = interval(value, resampled, _can_vary(member.sum(axis=1), matrices))
     return LanguageMatrix(names, measure, scope, value, low, high, resampled)
 
 
-def _draw_seeds(member: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
+def draw_seeds(member: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """How often each ticket is drawn in each replicate, float64 (B, T); ``member`` is (n, T) of 0 and 1."""
     drawn = np.zeros((replicates, member.shape[1]))
     for row in member.astype(bool):
@@ -264,10 +264,13 @@ def _can_vary(seeds: np.ndarray, matrices: int) -> np.ndarray:
     return varies
 
 
-def _interval(
+def interval(
     value: np.ndarray, replicates: np.ndarray, can_vary: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bound of the 95 % interval, (n, n) each; NaN where there is none."""
+    """Lower and upper bound of the 95 % interval of each value, (...) each; NaN where there is none.
+
+    ``replicates`` is (B, ...); ``can_vary`` says where resampling can change a value at all.
+    """
     low, high = np.full_like(value, np.nan), np.full_like(value, np.nan)
     undefined = np.isnan(replicates).mean(axis=0) if len(replicates) else np.ones_like(value)
     for cell in zip(*np.nonzero(can_vary & ~np.isnan(value) & (undefined <= _UNDEFINED_SHARE)), strict=True):

@@ -49,6 +49,7 @@ PAGES = (
     PageSpec("tree", "Language tree", "pages/tree.py"),
     PageSpec("transfer", "Transfer", "pages/transfer.py"),
     PageSpec("core", "Neutral core", "pages/core.py"),
+    PageSpec("upload", "Upload", "pages/upload.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
 

@@ -123,6 +123,15 @@ def no_masks(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
     )
 
 
+def no_masks_beside(atlas: Atlas) -> Trouble:
+    """An upload cannot be compared, in an atlas that ships its tables alone."""
+    return Trouble(
+        "The masks are not here",
+        f"An upload is compared weight by weight with the masks of the atlas, and atlas `{atlas.name}` holds tables "
+        f"only. Choose another atlas in the side bar, or put its tickets into `masks/{atlas.name}/tickets/`.",
+    )
+
+
 def no_common_seed(atlas: Atlas, task: str, languages: Sequence[str], missing: Mapping[int, str]) -> Trouble:
     """No seed that all languages have; `missing` names, for each seed, the languages without it."""
     lacking = "; ".join(f"seed {seed}: {names}" for seed, names in missing.items())

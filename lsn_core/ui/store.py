@@ -27,6 +27,8 @@ from lsn_core.errors import LsnError
 from lsn_core.languages import family_tree
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
 from lsn_core.masks.cells import TRANSFER
+from lsn_core.masks.mask import Mask
+from lsn_core.masks.ticket import TicketKey
 from lsn_core.ui.catalogue import Catalogue
 from lsn_core.ui.view import View
 
@@ -210,6 +212,34 @@ def _members(
     languages: tuple[str, ...],
 ) -> Membership:
     return membership(_atlas, task, sparsity, seed, method, languages)
+
+
+def keys_at(view: View, level: float) -> tuple[TicketKey, ...]:
+    """The view's tickets (its task, method, languages and seeds) that have this sparsity."""
+    return tuple(
+        key for key in _all_keys_at(view, level) if key.language in view.languages and key.seed in view.seeds
+    )
+
+
+def masks_at(view: View, level: float) -> dict[TicketKey, Mask]:
+    """The masks at a sparsity of all tickets of the view's task and method that have it."""
+    return _masks_at(view.atlas, view.stamp, level, _all_keys_at(view, level))
+
+
+def _all_keys_at(view: View, level: float) -> tuple[TicketKey, ...]:
+    there = view.catalogue.tickets.items()
+    return tuple(
+        sorted(
+            key
+            for key, levels in there
+            if (key.task, key.method) == (view.task, view.method) and level in levels
+        )
+    )
+
+
+@st.cache_resource(show_spinner="Reading the sub-networks of the atlas …", max_entries=2)
+def _masks_at(_atlas: Atlas, stamp: str, level: float, keys: tuple[TicketKey, ...]) -> dict[TicketKey, Mask]:
+    return {key: _atlas.ticket(key).mask(level) for key in keys}
 
 
 def scores(view: View) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""One pair of languages, scope by scope: a line over layers, dots over components."""
+"""One thing measured in many places, such as a pair of languages scope by scope: a line over layers, dots in rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ ROW = 34
 class Profile:
     """A measure over scopes, (n,) each; `low` and `high` bound its 95 % interval, NaN where unknown.
 
-    `levels` are the values it is judged against, each (n,): their names stand in the legend.
+    `levels` are the values it is judged against, each (n,): their names stand in the legend. `name` is what was
+    measured; `labels` are the names of the rows where they are no scopes.
     """
 
     scopes: tuple[str, ...]
@@ -26,6 +27,17 @@ class Profile:
     low: np.ndarray
     high: np.ndarray
     levels: dict[str, np.ndarray]
+    name: str = "this pair"
+    labels: tuple[str, ...] = ()
+
+    def hover(self, axis: str, digits: int) -> tuple[np.ndarray, str]:
+        """What a point carries and says: the value on this axis, and its interval where it is known."""
+        ends = zip(self.low, self.high, strict=True)
+        words = [
+            f" ({low:.{digits}f}–{high:.{digits}f})" if np.isfinite([low, high]).all() else ""
+            for low, high in ends
+        ]
+        return np.array(words), f"{self.name} %{{{axis}:.{digits}f}}%{{customdata}}<extra></extra>"
 
 
 def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go.Figure:
@@ -59,17 +71,17 @@ def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go
                 name="95 % interval",
             )
         )
+    carried, said = profile.hover("y", digits)
     fig.add_trace(
         go.Scatter(
             x=places,
             y=profile.value,
             mode="lines+markers",
-            name="this pair",
+            name=profile.name,
             line={"color": theme.first, "width": 2.5},
             marker={"size": 7},
-            customdata=np.column_stack([profile.low, profile.high]),
-            hovertemplate=f"this pair %{{y:.{digits}f}} (%{{customdata[0]:.{digits}f}}–"
-            f"%{{customdata[1]:.{digits}f}})<extra></extra>",
+            customdata=carried,
+            hovertemplate=said,
         )
     )
     fig.update_layout(
@@ -94,7 +106,7 @@ def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go
 
 
 def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go.Figure:
-    """The measure for each component as a dot with its interval, beside the levels as small strokes."""
+    """The measure for each row, a component or another, as a dot with its interval, beside the levels as small strokes."""
     count = len(profile.scopes)
     fig = figure(theme, height=count * ROW + 110, showlegend=True)
     places = list(range(count))
@@ -117,12 +129,13 @@ def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -
                 hovertemplate=f"{name} %{{x:.{digits}f}}<extra></extra>",
             )
         )
+    carried, said = profile.hover("x", digits)
     fig.add_trace(
         go.Scatter(
             x=profile.value,
             y=places,
             mode="markers",
-            name="this pair",
+            name=profile.name,
             marker={"size": 9, "color": theme.first},
             error_x={
                 "type": "data",
@@ -133,9 +146,8 @@ def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -
                 "thickness": 1.5,
                 "width": 0,
             },
-            customdata=np.column_stack([profile.low, profile.high]),
-            hovertemplate=f"this pair %{{x:.{digits}f}} (%{{customdata[0]:.{digits}f}}–"
-            f"%{{customdata[1]:.{digits}f}})<extra></extra>",
+            customdata=carried,
+            hovertemplate=said,
         )
     )
     fig.update_layout(
@@ -151,7 +163,7 @@ def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -
             theme,
             tickmode="array",
             tickvals=places,
-            ticktext=[scope_name(scope) for scope in profile.scopes],
+            ticktext=list(profile.labels) or [scope_name(scope) for scope in profile.scopes],
             range=[count - 0.5, -0.5],
         ),
     )

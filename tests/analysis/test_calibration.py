@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from lsn_core.analysis import measures
 from lsn_core.analysis.calibration import (
     MEASURES,
-    _draw_seeds,
-    _interval,
     _mean_over_seeds,
     ceilings,
+    draw_seeds,
     expectations,
     find_scope,
+    interval,
     language_matrix,
 )
 from lsn_core.analysis.counts import Counts, load_counts
@@ -231,7 +231,7 @@ def test_a_seed_drawn_twice_is_never_compared_with_itself() -> None:
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 1000))
 def test_every_language_draws_as_many_seeds_as_it_has(seeds: list[int], rng_seed: int) -> None:
     member = np.repeat(np.eye(len(seeds)), seeds, axis=1)
-    drawn = _draw_seeds(member, 20, np.random.default_rng(rng_seed))
+    drawn = draw_seeds(member, 20, np.random.default_rng(rng_seed))
     np.testing.assert_array_equal(drawn @ member.T, np.tile(seeds, (20, 1)))
 
 
@@ -308,7 +308,7 @@ def test_no_interval_where_replicates_are_often_undefined() -> None:
 def test_an_interval_is_widened_to_hold_the_value() -> None:
     value = np.array([[0.9, 0.1], [0.1, np.nan]])
     replicates = np.random.default_rng(0).uniform(0.4, 0.6, size=(200, 2, 2))
-    low, high = _interval(value, replicates, np.ones((2, 2), dtype=bool))
+    low, high = interval(value, replicates, np.ones((2, 2), dtype=bool))
     assert (low[0, 1], high[0, 0]) == (0.1, 0.9)
     assert high[0, 1] == pytest.approx(np.percentile(replicates[:, 0, 1], 97.5))
     assert low[0, 0] == pytest.approx(np.percentile(replicates[:, 0, 0], 2.5))

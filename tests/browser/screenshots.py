@@ -14,7 +14,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from lsn_core.masks.atlas import find_atlases
+from lsn_core.masks.atlas import Atlas, find_atlases
+from lsn_core.masks.foreign.exchange import write_mask_file
+from lsn_core.masks.ticket import BASE_KEY
 from tests.browser.driver import ROOT, Server, launch, serve, wait_for_figure, wait_until_quiet
 from tests.synthetic_atlas import make_atlas
 
@@ -27,11 +29,13 @@ VIEWS = {
     "core-some": "core?k=2&by=layer&scope=encoder.2",
     "transfer": "transfer?atlas=demo",
     "transfer-cell": "transfer?atlas=demo&against=random&cell=zh.de",
+    "upload": "upload",
+    "upload-files": "upload?atlas=demo",
     "methods": "methods",
     "tree": "tree",
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
 }
-WITHOUT_FIGURE = {"methods"}
+WITHOUT_FIGURE = {"methods", "upload"}
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
 CONTENT_HEIGHT = """
@@ -41,12 +45,24 @@ CONTENT_HEIGHT = """
 """
 
 
-def take(server: Server, browser: Browser, out: Path) -> Iterator[Path]:
+def files_to_upload(atlas: Atlas, folder: Path) -> list[Path]:
+    """A sub-network of the atlas as others would save it, and one half of that file."""
+    key = next(header.key for header in atlas.headers() if header.key != BASE_KEY)
+    whole, half = folder / f"mask_{key.language}.safetensors", folder / "cut_short.safetensors"
+    write_mask_file(whole, atlas.ticket(key).mask(0.5), {})
+    content = whole.read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    return [whole, half]
+
+
+def take(server: Server, browser: Browser, out: Path, uploaded: list[Path]) -> Iterator[Path]:
     """Save one picture a view, theme and width; yields each file once it is there."""
     for (name, address), theme, width in product(VIEWS.items(), THEMES, WIDTHS):
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
         page = context.new_page()
         page.goto(f"{server.url}/{address}")
+        if name == "upload-files":
+            page.locator("input[type=file]").set_input_files([str(file) for file in uploaded])
         if name not in WITHOUT_FIGURE:
             wait_for_figure(page)
         wait_until_quiet(page)
@@ -72,7 +88,11 @@ def main() -> None:
             make_atlas(atlases / "made-up")
         with serve(atlases, Path(scratch)) as server, sync_playwright() as playwright:
             browser = launch(playwright)
-            for file in take(server, browser, options.out):
+            shown = next(
+                (one for one in find_atlases(atlases) if one.name == "demo"), find_atlases(atlases)[0]
+            )
+            uploaded = files_to_upload(Atlas.open(shown), Path(scratch))
+            for file in take(server, browser, options.out, uploaded):
                 print(file)
             browser.close()
 

@@ -28,6 +28,26 @@ def profile(scopes: tuple[str, ...] = ("encoder.0", "encoder.1", "encoder.2")) -
     )
 
 
+def test_rows_can_have_names_of_their_own() -> None:
+    unknown = np.full(2, np.nan)
+    found = Profile(
+        ("en", "sw"),
+        np.array([0.9, 0.8]),
+        np.array([0.85, np.nan]),
+        np.array([0.95, np.nan]),
+        {},
+        "mine",
+        ("English", "Swahili"),
+    )
+    fig = component_profile(found, "Jaccard", 3, LIGHT)
+    assert list(fig.layout.yaxis.ticktext) == ["English", "Swahili"]
+    (dots,) = [trace for trace in fig.data if trace.name == "mine"]
+    assert list(dots.customdata) == [" (0.850–0.950)", ""]
+    bare = Profile(("encoder.0", "encoder.1"), np.array([0.9, 0.8]), unknown, unknown, {})
+    (line,) = [trace for trace in layer_profile(bare, "Jaccard", 3, LIGHT).data if trace.name == "this pair"]
+    assert list(line.customdata) == ["", ""]
+
+
 def test_far_level_does_not_crush_the_scale_but_is_told() -> None:
     low, high = shown_range(profile())
     assert 0.98 < low < 0.985

@@ -57,11 +57,16 @@ def keep_imported(report: Report, key: TicketKey, atlas: Atlas) -> bool:
     Raises LsnError with the first failed check, when a ticket of another origin is there under the key, or
     when tickets of this task and method were made otherwise.
     """
-    ticket = imported_ticket(report, key, atlas.model)
+    return keep_ticket(imported_ticket(report, key, atlas.model), atlas)
+
+
+def keep_ticket(ticket: Ticket, atlas: Atlas) -> bool:
+    """``keep_imported`` for the ticket that ``imported_ticket`` made."""
+    key, sha256 = ticket.key, ticket.provenance[IMPORTED]["sha256"]
     with atlas.lock(key.stem):
         if atlas.has(key):
             there = atlas.header(key).provenance.get(IMPORTED)
-            if isinstance(there, Mapping) and there.get("sha256") == report.facts["sha256"]:
+            if isinstance(there, Mapping) and there.get("sha256") == sha256:
                 return False
             origin = f"imported from {there.get('file')}" if isinstance(there, Mapping) else "discovered"
             raise LsnError(

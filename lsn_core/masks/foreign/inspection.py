@@ -136,7 +136,7 @@ class _Inspection:
             with open_regular(self.path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size > limit:
-                    problem = f"it has {size} bytes"
+                    problem = f"it has {size:,} bytes"
                 else:
                     self.facts |= {"file": self.path.name, "bytes": size, "sha256": _sha256(stream)}
         except LsnError as error:
@@ -144,7 +144,7 @@ class _Inspection:
         self._note(
             "file",
             problem,
-            f"a plain file of at most {limit} bytes",
+            f"a plain file of at most {limit:,} bytes",
             "give the path of a file of masks alone",
         )
         self._stop_if_failed()

@@ -1,0 +1,41 @@
+"""Upload: masks that were found elsewhere, checked, set beside the atlas, kept for the session or saved."""
+
+# ruff: noqa: E402 - `enter` comes before the imports that take long: on a fresh server it starts the run again.
+
+import streamlit as st
+
+from lsn_core.ui import shell
+
+view, address = shell.enter("upload")
+
+from lsn_core.ui import controls, states
+from lsn_core.ui.figures import figure_block
+from lsn_core.ui.views import upload_files, upload_view
+
+st.markdown(upload_files.about(view))
+upload_files.show_inbox(view)
+upload_files.show_files(view)
+upload_files.show_expected(view)
+
+if files := upload_files.sound(view):
+    st.subheader("Beside the languages of the atlas", anchor=False)
+    with st.container(horizontal=True, key="controls"):
+        file = upload_files.choose(files)
+        part = controls.part(view.atlas.layout, address, side_by_side=False)
+    beside = None
+    try:
+        beside = upload_view.beside(view, part, file)
+    except states.CannotDraw as stop:
+        states.show(stop.trouble)
+    else:
+        st.markdown(upload_view.sentence(beside))
+        for remark in upload_view.remarks(beside):
+            st.caption(remark)
+        figure_block(*upload_view.neighbours_figure(beside), "upload_beside")
+    st.subheader("Where it keeps weights", anchor=False)
+    st.markdown(upload_view.density_sentence(view, file))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        figure_block(*upload_view.density_figure(view, file, beside, "layer"), "upload_layers")
+    with right:
+        figure_block(*upload_view.density_figure(view, file, beside, "component"), "upload_components")
