@@ -140,6 +140,20 @@ def line_density(bits: np.ndarray, axis: int, lines: int | None = None) -> np.nd
     return by_line.sum(axis=1) / (bits.size / groups)
 
 
+def head_densities(mask: Mask, component: str, heads: int) -> dict[str, np.ndarray]:
+    """Layer to the share of weights kept in each of its ``heads``, (heads,), over a component of attention.
+
+    Raises LsnError where the component is of no attention or does not fall into so many heads.
+    """
+    found = {}
+    for matrix in mask.layout.matrices:
+        if matrix.component == component:
+            if matrix.head_axis is None:
+                raise LsnError(f"a {component} matrix has no attention heads")
+            found[layer_of(matrix)] = line_density(mask[matrix.name], matrix.head_axis, heads)
+    return found
+
+
 @dataclass(frozen=True)
 class Lot:
     """Where the densities of 95 of 100 rows, columns or heads would lie, were a matrix's kept weights drawn

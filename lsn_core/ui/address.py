@@ -60,6 +60,10 @@ class Address:
         before = self._session[_VALUES]
         return all(self._session.get(key) == value for key, value in before.items())
 
+    def asked(self, key: str) -> str:
+        """The token that the browser's address has for a control and that is to be followed; else empty."""
+        return self._arrived.get(key, "") if self._follow else ""
+
     def choose(self, key: str, options: Mapping[str, T], default: str, what: str) -> T:
         """The value of a control that takes one of `options`, which maps tokens to values.
 

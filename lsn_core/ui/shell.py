@@ -47,6 +47,7 @@ PAGES = (
     PageSpec("tree", "Language tree", "pages/tree.py"),
     PageSpec("transfer", "Transfer", "pages/transfer.py"),
     PageSpec("core", "Neutral core", "pages/core.py"),
+    PageSpec("anatomy", "Anatomy", "pages/anatomy.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
 

@@ -24,7 +24,10 @@ from lsn_core.analysis.transfer import transfer_rows
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
 from lsn_core.masks.cells import TRANSFER
+from lsn_core.masks.mask import Mask
+from lsn_core.masks.ticket import Ticket, TicketKey
 from lsn_core.ui.catalogue import Catalogue
+from lsn_core.ui.uploads import Upload
 from lsn_core.ui.view import View
 
 ROOT_VARIABLE = "LSN_MASKS"
@@ -179,6 +182,42 @@ def _members(
     languages: tuple[str, ...],
 ) -> Membership:
     return membership(_atlas, task, sparsity, seed, method, languages)
+
+
+def siblings(view: View) -> list[Atlas]:
+    """The other atlases over the same matrices as the view's; one that cannot be read is passed over here,
+    as it says so itself when it is chosen."""
+    found = []
+    for name, folder in view.folders.items():
+        if name == view.atlas.name:
+            continue
+        try:
+            other = open_atlas(folder)
+        except LsnError:
+            continue
+        if other.layout == view.atlas.layout:
+            found.append(other)
+    return found
+
+
+def mask(atlas: Atlas, key: TicketKey, level: float) -> Mask:
+    """One mask of an atlas; LsnError where it is not there, or not what was written."""
+    return _mask(atlas, key.stem, level, atlas.header(key).content_hash)
+
+
+@st.cache_resource(show_spinner="Reading the masks …", max_entries=24)
+def _mask(_atlas: Atlas, stem: str, level: float, content_hash: str) -> Mask:
+    return _atlas.ticket(TicketKey.from_stem(stem)).mask(level)
+
+
+def uploaded_mask(upload: Upload) -> Mask:
+    """The mask of an upload, remembered for its owner alone."""
+    return _uploaded_mask(upload.ticket, upload.ticket.content_hash)
+
+
+@st.cache_resource(show_spinner="Reading the upload …", max_entries=8, scope="session")
+def _uploaded_mask(_ticket: Ticket, content_hash: str) -> Mask:
+    return _ticket.mask(_ticket.levels[0])
 
 
 def scores(view: View) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from lsn_core.viz.colour import readable_on
 from lsn_core.viz.heatmap import Colours
 from lsn_core.viz.labels import signed
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, title
 
 ROW = 30  # px, a layer
 CELLS_UP_TO = 8  # columns; beyond it a cell is too narrow for its number on a small screen
@@ -28,6 +28,8 @@ def places_map(
     keys: Sequence[Sequence[str]] | None = None,
     chosen: Place | None = None,
     row_title: str = "layer",
+    column_title: str = "",
+    sum_row: bool = True,
 ) -> go.Figure:
     """One cell a layer and component, the last row and column set apart for all of them together.
 
@@ -40,6 +42,8 @@ def places_map(
         keys: (rows, columns), what a click on a cell carries; a click carries nothing without them.
         chosen: row and column of the cell to outline.
         row_title: what a row is.
+        column_title: what a column is, where its name does not say it.
+        sum_row: whether the last row is of all together, as the last column is.
     """
     inner = len(rows) * ROW
     fig = figure(theme, height=inner + 150, hoverdistance=40)
@@ -74,7 +78,7 @@ def places_map(
             name="cells",
         )
     )
-    for end, across in ((len(columns) - 1.5, False), (len(rows) - 1.5, True)):
+    for end, across in ((len(columns) - 1.5, False), *([(len(rows) - 1.5, True)] if sum_row else [])):
         place = {"x0": -0.5, "x1": len(columns) - 0.5, "y0": end, "y1": end}
         if not across:
             place = {"x0": end, "x1": end, "y0": -0.5, "y1": len(rows) - 0.5}
@@ -110,6 +114,7 @@ def places_map(
             ticktext=[broken(name) for name in columns],
             tickangle=0 if numbers else None,
             tickfont={"size": 11, "color": theme.ink},
+            title=title(theme, column_title),
             ticks="",
         ),
         yaxis=axis(
@@ -118,7 +123,7 @@ def places_map(
             tickmode="array",
             tickvals=list(range(len(rows))),
             ticktext=list(rows),
-            title={"text": row_title, "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, row_title),
             ticks="",
         ),
     )
