@@ -32,7 +32,6 @@ for line in anatomy_view.notes(anatomy):
 maps = st.container()
 st.subheader("One weight matrix", anchor=False)
 matrix = controls.matrix(layout, anatomy_view.first_matrix(anatomy), address)
-has_heads = anatomy_view.heads_of(anatomy, matrix) is not None
 st.markdown(anatomy_view.matrix_sentence(anatomy, matrix))
 
 with maps:
@@ -40,13 +39,12 @@ with maps:
     sides = ("left", "right") if second is not None else ("left",)
     for column, side, name in zip(columns, sides, anatomy.names, strict=False):
         with column:
-            st.subheader(f"What {name} keeps", anchor=False)
+            st.subheader(f"{name}: share of weights kept", anchor=False)
             key = f"anatomy_{side}"
             fig, about = anatomy_view.density_map(anatomy, side, matrix)
             figure_block(fig, about, key, partial(controls.take_matrix, key, layout))
     if second is not None:
         columns = st.columns(2, gap="medium")
-    if second is not None:
         with columns[0]:
             st.subheader("What the two share", anchor=False)
             show = controls.compare(anatomy_view.shows(anatomy), address)
@@ -54,14 +52,15 @@ with maps:
             figure_block(fig, about, "anatomy_both", partial(controls.take_matrix, "anatomy_both", layout))
     with columns[1]:
         st.subheader("Attention heads", anchor=False)
-        if has_heads:
-            text, fig, about = anatomy_view.heads_map(anatomy, matrix)
+        all_heads = anatomy_view.heads_map(anatomy, matrix)
+        if all_heads is None:
+            st.info(anatomy_view.NO_HEADS)
+        else:
+            text, fig, about = all_heads
             st.markdown(text)
             figure_block(
                 fig, about, "anatomy_all_heads", partial(controls.take_matrix, "anatomy_all_heads", layout)
             )
-        else:
-            st.info(anatomy_view.no_heads(matrix))
 
 columns = st.columns(2, gap="medium")
 for place, (heading, fig, about) in enumerate(anatomy_view.pictures(anatomy, matrix)):
@@ -69,7 +68,8 @@ for place, (heading, fig, about) in enumerate(anatomy_view.pictures(anatomy, mat
         st.markdown(f"**{heading}**")
         figure_block(fig, about, f"anatomy_picture_{place + 1}")
 
-by = ["head", *anatomy_view.LINES] if has_heads else list(anatomy_view.LINES)
+heads = [] if anatomy_view.heads_of(anatomy, matrix) is None else ["head"]
+by = [*heads, *anatomy_view.LINES]
 for column, what in zip(st.columns(len(by), gap="medium"), by, strict=True):
     with column:
         st.subheader(f"By {what}", anchor=False)

@@ -63,11 +63,11 @@ COMPARES = {
     "above-pretrained": "Shared − pretrained alone",
     "above-chance": "Shared − chance",
     "shared": "Shared",
-    "difference": "Density",
+    "difference": "Density difference",
 }
 COMPARE_HELP = (
     "Shared: weights that both sub-networks keep, in per cent of those that either keeps (the Jaccard index); "
-    "by itself, or less what the pretrained weights alone or chance would give. Density: the share of weights "
+    "by itself, or less what the pretrained weights alone or chance would give. Density difference: the share of weights "
     "that the first keeps, less that of the second."
 )
 

@@ -25,7 +25,7 @@ from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
 from lsn_core.masks.cells import TRANSFER
 from lsn_core.masks.mask import Mask
-from lsn_core.masks.ticket import Ticket, TicketKey
+from lsn_core.masks.ticket import SPARSITY_TOLERANCE, Ticket, TicketKey
 from lsn_core.ui.catalogue import Catalogue
 from lsn_core.ui.uploads import Upload
 from lsn_core.ui.view import View
@@ -232,6 +232,17 @@ def transfer(atlas: Atlas) -> tuple[pd.DataFrame, bool]:
     Raises CorruptFile when the table is damaged.
     """
     return _transfer(atlas, stamp(atlas), _signature(atlas.path / f"{TRANSFER.name}.parquet"))
+
+
+def has_transfer(view: View, pair: tuple[str, str]) -> bool:
+    """Whether transfer from the first to the second language was measured at the view's sparsity. A table
+    that cannot be read has none: the Transfer page says why."""
+    try:
+        table, _ = transfer(view.atlas)
+    except LsnError:
+        return False
+    rows = table[(table["task"] == view.task) & (table["source"] == pair[0]) & (table["target"] == pair[1])]
+    return bool(((rows["sparsity"] - view.sparsity).abs() <= SPARSITY_TOLERANCE).any())
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

@@ -130,11 +130,17 @@ def language_at(
     return None
 
 
-def side_by_side(view: View, pair: tuple[str, str], method: str, sparsity: float) -> dict[str, str] | None:
-    """What an address needs to show two languages' sub-networks side by side; None where one is not here."""
+def link(view: View, address: Address, pair: tuple[str, str], method: str, sparsity: float) -> None:
+    """Draw the link to two languages' sub-networks side by side; nothing where one is not here."""
     there = {source.token: source for source in _of_atlas(view, view.atlas, home=True)}
     first, second = (language_at(view, there, code, method, sparsity) for code in pair)
-    return None if first is None or second is None else {"left": first.token, "right": second.token}
+    if first is not None and second is not None:
+        st.page_link(
+            "pages/anatomy.py",
+            label="See the two sub-networks side by side",
+            icon=":material/arrow_forward:",
+            query_params=address.link("anatomy") | {"left": first.token, "right": second.token},
+        )
 
 
 def choose(

@@ -43,6 +43,10 @@ COMPARED = {
     "shared": "kept by both, % of kept by either",
     "difference": "density, first − second, percentage points",
 }
+NO_HEADS = (
+    "The number of attention heads of this model is not recorded in the atlas, or does not fit its matrices, so "
+    "that its heads cannot be told apart."
+)
 LINES = {"row": 0, "column": 1}
 
 Place = tuple[str, str]  # layer and component, either of them "all"
@@ -119,14 +123,14 @@ def sentence(anatomy: Anatomy) -> str:
     return "\n\n".join(found)
 
 
-def follows(left_follows: bool, right_follows: bool) -> str:
-    """How the choice here and the side bar go together."""
-    if left_follows and right_follows:
-        return "Both follow the side bar's task, method, sparsity, languages and seeds until you choose others here."
-    if left_follows or right_follows:
-        one, other = ("second", "first") if left_follows else ("first", "second")
+def follows(left: bool, right: bool) -> str:
+    """How the choice here and the side bar go together; `left` and `right` say which side follows it."""
+    if left and right:
+        return "Both follow the side bar's task, method, sparsity, languages and seeds, until you choose others here."
+    if left or right:
+        one, other = ("second", "first") if left else ("first", "second")
         return f"The {one} is chosen here and stays, whatever the side bar says; the {other} follows the side bar."
-    return "Both are chosen here and stay, whatever the side bar says of task, sparsity and languages."
+    return "Both are chosen here and stay, whatever the side bar says."
 
 
 def notes(anatomy: Anatomy) -> list[str]:
@@ -244,7 +248,7 @@ def pictures(anatomy: Anatomy, matrix: Matrix) -> list[tuple[str, go.Figure, Des
                 figures.amount_colours("weights that one keeps and the other removes, %", apart),
             )
         )
-    heads = known_heads(matrix, anatomy.view.atlas.model.get("heads"))
+    heads = heads_of(anatomy, matrix)
     between = None if heads is None or matrix.head_axis is None else (matrix.head_axis, heads)
     size = (
         "Each cell is one weight"
@@ -273,23 +277,16 @@ def heads_of(anatomy: Anatomy, matrix: Matrix) -> int | None:
     return known_heads(matrix, anatomy.view.atlas.model.get("heads"))
 
 
-def no_heads(matrix: Matrix) -> str:
-    """Why there are no heads to show."""
-    if matrix.head_axis is None:
-        return f"A {matrix.component} matrix has no attention heads; choose one of attention to see them."
-    return (
-        "How many attention heads this model has is not known here, or does not fit this matrix, so that its "
-        "heads cannot be told apart."
-    )
-
-
-def heads_map(anatomy: Anatomy, matrix: Matrix) -> tuple[str, go.Figure, Described]:
-    """Layers by attention heads: what the first sub-network keeps in the matrices of this one's component.
-
-    For a matrix that falls into heads.
-    """
-    heads = heads_of(anatomy, matrix)
-    found = head_densities(anatomy.left_mask, matrix.component, heads or 0)
+def heads_map(anatomy: Anatomy, chosen: Matrix) -> tuple[str, go.Figure, Described] | None:
+    """Layers by attention heads: what the first sub-network keeps in the matrices of the chosen one's
+    component, or of the first component of attention; None where the model's heads are not known."""
+    heads = anatomy.view.atlas.model.get("heads")
+    matrices = anatomy.view.atlas.layout.matrices
+    there = [one for one in (chosen, *matrices) if known_heads(one, heads) is not None]
+    if not there:
+        return None
+    matrix = there[0]
+    found = head_densities(anatomy.left_mask, matrix.component, known_heads(matrix, heads) or 0)
     layers, name_at = list(found), _names_at(anatomy)
     grid = 100 * np.array([[*row, row.mean()] for row in found.values()])
     name = anatomy.names[0]
@@ -313,13 +310,13 @@ def heads_map(anatomy: Anatomy, matrix: Matrix) -> tuple[str, go.Figure, Describ
         colours("weights kept, %", grid, 0, (0.0, 100.0)),
         anatomy.view.theme,
         keys=[[name_at[layer, matrix.component]] * len(columns) for layer in layers],
-        chosen=(layers.index(layer_of(matrix)), len(columns) - 1),
+        chosen=(layers.index(layer_of(chosen)), len(columns) - 1) if matrix is chosen else None,
         column_title="head",
         sum_row=False,
     )
     about = Described(
         name=_file_name(anatomy, f"heads-{matrix.component}"),
-        alt=f"Heatmap of the share of weights that {name} keeps in {len(layers)} layers by {heads} attention "
+        alt=f"Heatmap of the share of weights that {name} keeps in {len(layers)} layers by {len(columns) - 1} attention "
         f"heads of the {matrix.component} matrices. {text.replace('**', '')}",
         how=f"Share of the weights that {name} keeps in each head's {'columns' if matrix.head_axis else 'rows'} of the "
         f"{matrix.component} matrices; last column: all heads. Heads of different layers have nothing to do with "

@@ -112,5 +112,5 @@ def lines_sentence(name: str, what: str, density: np.ndarray, outside: float) ->
     return (
         f"{name} keeps most in {what} {most} ({per_cent(100 * density[most])}) and least in {what} {least} "
         f"({per_cent(100 * density[least])}); {per_cent(100 * outside)} of the {what}s lie outside the band, "
-        "where 5 % would if its weights were drawn by lot."
+        "where 5 % would lie if its weights were drawn by lot."
     )
