@@ -62,15 +62,19 @@ with maps:
                 fig, about, "anatomy_all_heads", partial(controls.take_matrix, "anatomy_all_heads", layout)
             )
 
-columns = st.columns(2, gap="medium")
-for place, (heading, fig, about) in enumerate(anatomy_view.pictures(anatomy, matrix)):
+pictures = anatomy_view.pictures(anatomy, matrix)
+by = [*anatomy_view.LINES]
+if anatomy_view.heads_of(anatomy, matrix) is not None:
+    by.insert(0, "head")
+for place, (heading, fig, about) in enumerate(pictures):
+    if place % 2 == 0:
+        columns = st.columns(2, gap="medium")
     with columns[place % 2]:
-        st.markdown(f"**{heading}**")
+        st.subheader(heading, anchor=False)
         figure_block(fig, about, f"anatomy_picture_{place + 1}")
-
-heads = [] if anatomy_view.heads_of(anatomy, matrix) is None else ["head"]
-by = [*heads, *anatomy_view.LINES]
-for column, what in zip(st.columns(len(by), gap="medium"), by, strict=True):
+places = [columns[1]] if len(pictures) == 1 else []  # beside a single picture there is room
+places += st.columns(len(by) - len(places), gap="medium")
+for column, what in zip(places, by, strict=True):
     with column:
         st.subheader(f"By {what}", anchor=False)
         text, fig, about = anatomy_view.lines(anatomy, matrix, what)

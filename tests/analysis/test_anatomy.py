@@ -13,6 +13,7 @@ from lsn_core.analysis.anatomy import (
     NO_LAYER,
     block_means,
     by_lot,
+    head_densities,
     known_heads,
     line_density,
     place_table,
@@ -148,6 +149,19 @@ def test_lines_and_heads(groups: int, each: int, across: int, axis: int, seed: i
 def test_lines_that_do_not_divide() -> None:
     with pytest.raises(LsnError, match="5 equal groups"):
         line_density(np.ones((12, 3), dtype=bool), 0, 5)
+
+
+def test_heads_of_every_layer() -> None:
+    mask = masks(small_layout(layers=3, hidden=8))[0]
+    for component, axis in (("value", 0), ("attention output", 1)):
+        found = head_densities(mask, component, 4)
+        assert list(found) == ["encoder.0", "encoder.1", "encoder.2"]
+        name = f"encoder.layer.1.{component.replace(' ', '_')}.weight"
+        assert found["encoder.1"] == pytest.approx([part.mean() for part in np.split(mask[name], 4, axis)])
+    with pytest.raises(LsnError, match="no attention heads"):
+        head_densities(mask, "feed-forward in", 4)
+    with pytest.raises(LsnError, match="3 equal groups"):
+        head_densities(mask, "key", 3)
 
 
 @pytest.mark.parametrize(
