@@ -110,6 +110,17 @@ class Address:
         """What the address asked for and could not have, until something is changed."""
         return list(self._session.get(_NOTES, []))
 
+    def remember(self) -> None:
+        """Note the controls' values as far as the run came, be it to its end or not.
+
+        Otherwise a link that is followed while the run after a moved control still goes on would be taken for
+        a late address, and lost.
+        """
+        if _VALUES in self._session:
+            own = self._session.get(_PAGES, {}).get(self._page, {})
+            reached = {key: self._session.get(key) for key in (*self._tokens, *own)}
+            self._session[_VALUES] = {**self._session[_VALUES], **reached}
+
     def settle(self) -> dict[str, str] | None:
         """End the run; the tokens to write into the browser, or None when its address is right as it is.
 

@@ -89,6 +89,7 @@ def run(root: Path) -> None:
         folder = content.atlas.path if isinstance(content, View) else root
         states.show(states.unforeseen(str(error), folder))
     finally:
+        address.remember()
         del st.session_state[_FRAME]
     _finish(frame, current.url_path)
     unseen.empty()
