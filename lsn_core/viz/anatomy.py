@@ -56,14 +56,8 @@ def picture_figure(
             name=shown.title,
         )
     )
-    if heads is not None:
-        along, count = heads
-        for end in np.arange(1, count) * (shape[along] / count) - 0.5:
-            ends = {"y0": end, "y1": end, "x0": -0.5, "x1": shape[1] - 0.5}
-            if along == 1:
-                ends = {"x0": end, "x1": end, "y0": -0.5, "y1": shape[0] - 0.5}
-            fig.add_shape(type="line", line={"color": theme.quiet, "width": 0.75}, layer="above", **ends)
     fig.update_layout(
+        shapes=[] if heads is None else _between(heads, shape, theme),
         coloraxis={
             "colorscale": [list(stop) for stop in (theme.balance if shown.diverging else theme.amount)],
             "cmin": shown.low,
@@ -92,6 +86,24 @@ def picture_figure(
         yaxis=axis(theme, range=[shape[0] - 0.5, -0.5], nticks=7, title=title(theme, "row: output")),
     )
     return fig
+
+
+def _between(heads: tuple[int, int], shape: tuple[int, int], theme: Theme) -> list[dict[str, object]]:
+    """The lines between attention heads, all at once: adding them one by one takes long."""
+    along, count = heads
+    names = ("y", "x") if along == 0 else ("x", "y")
+    ends = np.arange(1, count) * (shape[along] / count) - 0.5
+    return [
+        {
+            "type": "line",
+            "layer": "above",
+            "line": {"color": theme.quiet, "width": 0.75},
+            **dict.fromkeys((f"{names[0]}0", f"{names[0]}1"), float(end)),
+            f"{names[1]}0": -0.5,
+            f"{names[1]}1": shape[1 - along] - 0.5,
+        }
+        for end in ends
+    ]
 
 
 def amount_colours(title: str, *pictures: np.ndarray) -> Colours:

@@ -25,6 +25,7 @@ MAPS = {"anatomy_left", "anatomy_right", "anatomy_both"}
 PICTURES = {f"anatomy_picture_{place}" for place in (1, 2, 3, 4)}
 LINES = {"anatomy_rows", "anatomy_columns"}
 QUERY = "encoder.1.query"
+SHIPPED = Path(__file__).parents[2] / "masks"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,32 +79,50 @@ def jaccards(first: Mask, second: Mask, base: Mask) -> tuple[float, float, float
     return float(both / either), reference / (kept - reference), chance / (kept - chance)
 
 
-@pytest.mark.parametrize("atlas", ["demo", "headed", "two-stacks"])
-def test_first_view_says_what_counting_bits_says(visit: Visit, atlases: Path, atlas: str) -> None:
-    app = visit("anatomy", atlas=atlas)
+def check_sentences(app: AppTest, root: Path, atlas: str) -> None:
+    """What is written of English beside French, against the bits."""
     assert not app.exception
     assert not app.warning
-    assert app.title[0].value == "Anatomy"
-    codes = ("en", "fr")
-    first, second, base = (mask_of(atlases, code, atlas) for code in (*codes, "base"))
-    text = said(app)
+    first, second, base = (mask_of(root, code, atlas) for code in ("en", "fr", "base"))
+    places = {m.name: f"the {m.component} matrix of {m.stack} layer {m.layer}" for m in first.layout.matrices}
+    said_of = [part for m in app.markdown for part in m.value.split("\n\n")]
     for name, mask in (("English", first), ("French", second)):
         density = {m: mask[m].mean() for m in mask.layout.names}
         most, least = max(density, key=density.__getitem__), min(density, key=density.__getitem__)
         inside = sum((mask[m] & base[m]).sum() for m in mask.layout.names) / mask.kept
-        (line,) = [m.value for m in app.markdown if f"**{name}** keeps" in m.value]
-        (line,) = [part for part in line.split("\n\n") if f"**{name}**" in part]
+        (line,) = [part for part in said_of if part.startswith(f"**{name}** keeps")]
         assert f"keeps **{per_cent(mask.density)}** of all weights" in line
-        for word, which in (("fullest is", most), ("emptiest", least)):
-            stack, layer, component = which.split(".")
-            place = f"the {component} matrix of {stack} layer {layer}"
-            assert f"{word} {place} ({per_cent(density[which])})" in line
+        assert f"the fullest is {places[most]} ({per_cent(density[most])})" in line
+        assert f"the emptiest {places[least]} ({per_cent(density[least])})" in line
         assert f"the pretrained weights alone would keep {per_cent(inside)} too" in line
     measured, reference, chance = jaccards(first, second, base)
-    assert f"both keep **{per_cent(measured)}**" in text
-    assert f"alone would give {per_cent(reference)}, chance {per_cent(chance)}" in text
+    by_place = {m: (first[m] & second[m]).sum() / (first[m] | second[m]).sum() for m in first.layout.names}
+    most, least = max(by_place, key=by_place.__getitem__), min(by_place, key=by_place.__getitem__)
+    (line,) = [
+        part for part in said_of if part.startswith("Of the weights that either") and "share most" in part
+    ]
+    assert f"both keep **{per_cent(measured)}**" in line
+    assert f"alone would give {per_cent(reference)}, chance {per_cent(chance)}" in line
+    assert f"most in {places[most]} ({per_cent(by_place[most])})" in line
+    assert f"least in {places[least]} ({per_cent(by_place[least])})" in line
+
+
+@pytest.mark.parametrize("atlas", ["demo", "headed", "two-stacks"])
+def test_first_view_says_what_counting_bits_says(visit: Visit, atlases: Path, atlas: str) -> None:
+    app = visit("anatomy", atlas=atlas)
+    assert app.title[0].value == "Anatomy"
+    check_sentences(app, atlases, atlas)
     heads = {"anatomy_heads", "anatomy_all_heads"} if atlas == "headed" else set()
     assert set(figures(app)) == MAPS | PICTURES | LINES | heads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("atlas", ["demo", "e5-small"])
+def test_first_view_of_the_shipped_atlases(visit: Visit, monkeypatch: pytest.MonkeyPatch, atlas: str) -> None:
+    monkeypatch.setenv("LSN_MASKS", str(SHIPPED))
+    app = visit("anatomy", atlas=atlas)
+    check_sentences(app, SHIPPED, atlas)
+    assert {"anatomy_heads", "anatomy_all_heads"} < set(figures(app))
 
 
 def test_maps_are_those_of_their_parts(visit: Visit, atlases: Path) -> None:
