@@ -10,9 +10,10 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("overlap")
 
-from lsn_core.ui import controls, states
+from lsn_core.ui import controls, states, store, subnetworks
 from lsn_core.ui.figures import figure_block
 from lsn_core.ui.views import overlap_view, pair_view
+from lsn_core.viz.labels import plain_name
 
 with st.container(horizontal=True, key="controls"):
     part = controls.part(view.atlas.layout, address)
@@ -42,6 +43,14 @@ with right:
         )
     else:
         st.markdown(pair_view.sentence(view, part, pair))
+        subnetworks.link(view, address, pair, view.method, view.sparsity)
+        if store.has_transfer(view, pair):
+            st.page_link(
+                "pages/transfer.py",
+                label=f"How well {plain_name(pair[0])} serves {plain_name(pair[1])}",
+                icon=":material/arrow_forward:",
+                query_params=address.link("transfer") | {"cell": ".".join(pair)},
+            )
         figure_block(*pair_view.layers_figure(view, pair), "pair_layers")
 
 if pair is not None:
@@ -69,9 +78,3 @@ if pair is not None:
         else:
             st.markdown(pair_view.transfer_words(found, pair))
             figure_block(*pair_view.transfer_figure(view, found, pair), "pair_transfer")
-            st.page_link(
-                "pages/transfer.py",
-                label="More on this transfer",
-                icon=":material/arrow_forward:",
-                query_params=address.link("transfer") | {"carried": found.kind, "cell": ".".join(pair)},
-            )

@@ -8,7 +8,7 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("transfer")
 
-from lsn_core.ui import controls, states
+from lsn_core.ui import controls, states, subnetworks
 from lsn_core.ui.figures import figure_block
 from lsn_core.ui.views import transfer_view
 from lsn_core.viz.labels import plain_name
@@ -41,6 +41,7 @@ with right:
             icon=":material/arrow_forward:",
             query_params=address.link("overlap") | {"pair": ".".join(chosen)},
         )
+        subnetworks.link(view, address, chosen, transfer_view.METHOD, found.sparsity)
     figure_block(*transfer_view.levels_figure(view, found, chosen), "transfer_levels")
 
 left, right = st.columns([3, 2], gap="medium")

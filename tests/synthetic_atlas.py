@@ -55,10 +55,11 @@ def make_atlas(
     task: str = "mlm",
     levels: Sequence[float] = LEVELS,
     drift: float = 1.0,
+    heads: int | None = None,
 ) -> Atlas:
     """An atlas in `path`; the same arguments give the same one. The smaller `drift`, the more is shared."""
     layout = layout or make_layout()
-    atlas = Atlas.create(path, MODEL, layout)
+    atlas = Atlas.create(path, MODEL if heads is None else {**MODEL, "heads": heads}, layout)
     pretrained = _normal(layout.size, "pretrained")
     depth = np.concatenate(
         [np.full(m.size, 1.0 if m.layer is None else 1 + m.layer / 4) for m in layout.matrices]

@@ -31,6 +31,9 @@ COMPONENTS = (
 )
 SCOPES = ("total", "stack", "layer", "component", "matrix")
 
+_HEADS_IN_ROWS = frozenset({"query", "key", "value", "cross query", "cross key", "cross value"})
+_HEADS_IN_COLUMNS = frozenset({"attention output", "cross output"})
+
 MAX_WEIGHTS = 2**31
 """A layout may not claim more weights: a header of a few bytes must not ask for all the memory there is."""
 
@@ -74,6 +77,14 @@ class Matrix:
     def size(self) -> int:
         """Number of weights."""
         return self.shape[0] * self.shape[1]
+
+    @property
+    def head_axis(self) -> int | None:
+        """The axis that falls into attention heads, one after another: 0 (rows) of query, key and value, 1
+        (columns) of the attention output; None outside attention."""
+        if self.component in _HEADS_IN_ROWS:
+            return 0
+        return 1 if self.component in _HEADS_IN_COLUMNS else None
 
 
 @dataclass(frozen=True)

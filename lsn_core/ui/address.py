@@ -60,6 +60,10 @@ class Address:
         before = self._session[_VALUES]
         return all(self._session.get(key) == value for key, value in before.items())
 
+    def asked(self, key: str) -> str:
+        """The token that the browser's address has for a control and that is to be followed; else empty."""
+        return self._arrived.get(key, "") if self._follow else ""
+
     def choose(self, key: str, options: Mapping[str, T], default: str, what: str) -> T:
         """The value of a control that takes one of `options`, which maps tokens to values.
 
@@ -105,6 +109,17 @@ class Address:
     def notes(self) -> list[str]:
         """What the address asked for and could not have, until something is changed."""
         return list(self._session.get(_NOTES, []))
+
+    def remember(self) -> None:
+        """Note the controls' values as far as the run came, be it to its end or not.
+
+        Otherwise a link that is followed while the run after a moved control still goes on would be taken for
+        a late address, and lost.
+        """
+        if _VALUES in self._session:
+            own = self._session.get(_PAGES, {}).get(self._page, {})
+            reached = {key: self._session.get(key) for key in (*self._tokens, *own)}
+            self._session[_VALUES] = {**self._session[_VALUES], **reached}
 
     def settle(self) -> dict[str, str] | None:
         """End the run; the tokens to write into the browser, or None when its address is right as it is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import streamlit as st
 
 from lsn_core.languages import in_paper_order
-from lsn_core.masks.layout import Layout
+from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.ui.address import Address
-from lsn_core.viz.labels import everyone, plain_name, scope_name
+from lsn_core.viz.labels import everyone, matrix_name, plain_name, scope_name
 
 SIDE_BY_SIDE = "all"
 NO_PAIR = "none"
@@ -75,6 +76,19 @@ SHOW_HELP = (
 )
 
 Clade = tuple[str, ...]
+
+
+COMPARES = {
+    "above-pretrained": "Shared − pretrained alone",
+    "above-chance": "Shared − chance",
+    "shared": "Shared",
+    "difference": "Density difference",
+}
+COMPARE_HELP = (
+    "Shared: weights that both sub-networks keep, in per cent of those that either keeps (the Jaccard index); "
+    "by itself, or less what the pretrained weights alone or chance would give. Density difference: the share of weights "
+    "that the first keeps, less that of the second."
+)
 
 
 @dataclass(frozen=True)
@@ -348,6 +362,54 @@ def clicked_cell(points: Sequence[Mapping[str, Any]], languages: Sequence[str]) 
 def _clade_token(codes: Clade) -> str:
     """The same for a group however the tree is turned."""
     return ".".join(in_paper_order(codes))
+
+
+def compare(shows: Sequence[str], address: Address) -> str:
+    """Choose how the parts of two sub-networks are compared."""
+    chosen = address.choose("compare", {name: name for name in shows}, shows[0], "the comparison")
+    st.segmented_control(
+        "What the map of both shows",
+        list(shows),
+        key="compare",
+        format_func=lambda name: COMPARES[name],
+        required=True,
+        wrap=True,
+        help=COMPARE_HELP,
+        persist_state="session",
+    )
+    return chosen
+
+
+def matrix(layout: Layout, default: str, address: Address) -> Matrix:
+    """Choose one weight matrix. A click on a cell sets the same control, through `take_matrix`."""
+    chosen = address.choose("matrix", {name: name for name in layout.names}, default, "the matrix")
+    lines = {one.name: matrix_name(one.stack, one.layer, one.component) for one in layout.matrices}
+    several = {line for line, count in Counter(lines.values()).items() if count > 1}
+    st.selectbox(
+        "Weight matrix",
+        list(layout.names),
+        key="matrix",
+        format_func=lambda name: f"{lines[name]} · {name}" if lines[name] in several else lines[name],
+        persist_state="session",
+        width=420,
+        help="Or click a cell of a map above.",
+    )
+    return layout.matrices[layout.index(chosen)]
+
+
+def take_matrix(chart: str, layout: Layout) -> None:
+    """Put the matrix that was clicked in a chart into the control."""
+    name = clicked_matrix(st.session_state[chart]["selection"]["points"], layout)
+    if name is not None:
+        st.session_state["matrix"] = name
+
+
+def clicked_matrix(points: Sequence[Mapping[str, Any]], layout: Layout) -> str | None:
+    """The matrix that the clicked points carry, None where there is none: what a browser sends is not
+    trusted."""
+    data = points[0].get("customdata") if points else None
+    name = data[0] if isinstance(data, (list, tuple)) and len(data) == 1 else data
+    return name if isinstance(name, str) and name in layout.names else None
 
 
 def _pair_token(first: str, second: str) -> str:

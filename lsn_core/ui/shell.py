@@ -49,6 +49,7 @@ PAGES = (
     PageSpec("tree", "Language tree", "pages/tree.py"),
     PageSpec("transfer", "Transfer", "pages/transfer.py"),
     PageSpec("core", "Neutral core", "pages/core.py"),
+    PageSpec("anatomy", "Anatomy", "pages/anatomy.py"),
     PageSpec("upload", "Upload", "pages/upload.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
@@ -91,6 +92,7 @@ def run(root: Path) -> None:
         folder = content.atlas.path if isinstance(content, View) else root
         states.show(states.unforeseen(str(error), folder))
     finally:
+        address.remember()
         del st.session_state[_FRAME]
     _finish(frame, current.url_path)
     unseen.empty()

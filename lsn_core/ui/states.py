@@ -116,8 +116,7 @@ def no_masks(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
     """Masks are needed, in an atlas that ships its tables alone."""
     return Trouble(
         "The masks are not here",
-        f"Which weights several languages keep is counted from their masks, and atlas `{atlas.name}` holds "
-        f"tables only. Choose another atlas in the side bar, put its tickets into "
+        f"Which weights are kept is read from the masks, and atlas `{atlas.name}` holds tables only. Choose another atlas in the side bar, put its tickets into "
         f"`masks/{atlas.name}/tickets/`, or discover them again:",
         (_discover(atlas, task, languages, "--seeds 0 1"),),
     )

@@ -28,8 +28,9 @@ from lsn_core.languages import family_tree
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
 from lsn_core.masks.cells import TRANSFER
 from lsn_core.masks.mask import Mask
-from lsn_core.masks.ticket import TicketKey
+from lsn_core.masks.ticket import SPARSITY_TOLERANCE, Ticket, TicketKey
 from lsn_core.ui.catalogue import Catalogue
+from lsn_core.ui.uploads import Upload
 from lsn_core.ui.view import View
 
 ROOT_VARIABLE = "LSN_MASKS"
@@ -242,6 +243,42 @@ def _masks_at(_atlas: Atlas, stamp: str, level: float, keys: tuple[TicketKey, ..
     return {key: _atlas.ticket(key).mask(level) for key in keys}
 
 
+def siblings(view: View) -> list[Atlas]:
+    """The other atlases over the same matrices as the view's; one that cannot be read is passed over here,
+    as it says so itself when it is chosen."""
+    found = []
+    for name, folder in view.folders.items():
+        if name == view.atlas.name:
+            continue
+        try:
+            other = open_atlas(folder)
+        except LsnError:
+            continue
+        if other.layout == view.atlas.layout:
+            found.append(other)
+    return found
+
+
+def mask(atlas: Atlas, key: TicketKey, level: float) -> Mask:
+    """One mask of an atlas; LsnError where it is not there, or not what was written."""
+    return _mask(atlas, key.stem, level, atlas.header(key).content_hash)
+
+
+@st.cache_resource(show_spinner="Reading the masks …", max_entries=24)
+def _mask(_atlas: Atlas, stem: str, level: float, content_hash: str) -> Mask:
+    return _atlas.ticket(TicketKey.from_stem(stem)).mask(level)
+
+
+def uploaded_mask(upload: Upload) -> Mask:
+    """The mask of an upload, remembered for its owner alone."""
+    return _uploaded_mask(upload.ticket, upload.ticket.content_hash)
+
+
+@st.cache_resource(show_spinner="Reading the upload …", max_entries=8, scope="session")
+def _uploaded_mask(_ticket: Ticket, content_hash: str) -> Mask:
+    return _ticket.mask(_ticket.levels[0])
+
+
 def scores(view: View) -> pd.DataFrame:
     """All scores of the atlas for the view's task."""
     table = scores_table(view.atlas)
@@ -254,6 +291,17 @@ def transfer(atlas: Atlas) -> tuple[pd.DataFrame, bool]:
     Raises CorruptFile when the table is damaged.
     """
     return _transfer(atlas, stamp(atlas), _signature(atlas.path / f"{TRANSFER.name}.parquet"))
+
+
+def has_transfer(view: View, pair: tuple[str, str]) -> bool:
+    """Whether transfer from the first to the second language was measured at the view's sparsity. A table
+    that cannot be read has none: the Transfer page says why."""
+    try:
+        table, _ = transfer(view.atlas)
+    except LsnError:
+        return False
+    rows = table[(table["task"] == view.task) & (table["source"] == pair[0]) & (table["target"] == pair[1])]
+    return bool(((rows["sparsity"] - view.sparsity).abs() <= SPARSITY_TOLERANCE).any())
 
 
 @st.cache_data(show_spinner=False, max_entries=16)

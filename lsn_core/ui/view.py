@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from lsn_core.masks.atlas import Atlas
 from lsn_core.ui.catalogue import Catalogue
@@ -14,10 +16,12 @@ from lsn_core.viz.theme import Theme
 class View:
     """One atlas and what of it is looked at; `languages` and `seeds` are those shown, never empty.
 
-    `stamp` is a hash over the atlas's contents, to remember results by.
+    `stamp` is a hash over the atlas's contents, to remember results by; `folders` holds every atlas that may
+    be shown, by name.
     """
 
     atlas: Atlas
+    folders: Mapping[str, Path]
     stamp: str
     catalogue: Catalogue
     task: str

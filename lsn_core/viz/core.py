@@ -8,18 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from lsn_core.viz.colour import readable_on
 from lsn_core.viz.heatmap import Colours
 from lsn_core.viz.labels import everyone, plain_name
+from lsn_core.viz.places import places_map
 from lsn_core.viz.theme import Theme, axis, figure
-from lsn_core.viz.words.core import signed
 
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px
 BAR_ROW = 26  # px, a language
-PLACE_ROW = 30  # px, a layer
 NUMBERS_UP_TO = 16  # bars; beyond it there is no room for a number over each
-CELLS_UP_TO = 8  # columns; beyond it a cell is too narrow for its number on a small screen
 LEAST_REACH = 0.5  # percentage points that the strongest colour stands for at least
 
 
@@ -193,88 +190,14 @@ def places_figure(
         difference: (rows, columns), percentage points; NaN, where there is no such matrix, is grey.
         hover: (rows, columns) texts for the cells.
     """
-    shown = difference_colours(difference)
-    inner = len(rows) * PLACE_ROW
-    fig = figure(theme, height=inner + 150, hoverdistance=40)
-    known = np.isfinite(difference)
-    for name, values, colours in (
-        (
-            "no such matrix",
-            np.where(known, np.nan, 1.0),
-            {"colorscale": [[0, theme.missing], [1, theme.missing]], "showscale": False},
-        ),
-        ("difference", difference, {"coloraxis": "coloraxis"}),
-    ):
-        fig.add_trace(
-            go.Heatmap(z=values.astype(np.float32), name=name, hoverinfo="skip", xgap=1, ygap=1, **colours)
-        )
-    cells = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
-    numbers = len(columns) <= CELLS_UP_TO
-    fig.add_trace(
-        go.Scatter(
-            x=[column for _, column in cells],
-            y=[row for row, _ in cells],
-            mode="markers+text" if numbers else "markers",
-            marker={"symbol": "square", "size": 20, "opacity": 0},
-            text=[signed(difference[cell]) if known[cell] else "" for cell in cells],
-            textfont={"size": 11, "color": [_ink(difference[cell], shown, theme) for cell in cells]},
-            customdata=[hover[row][column] for row, column in cells],
-            hovertemplate="%{customdata}<extra></extra>",
-            name="cells",
-        )
-    )
-    for end, across in ((len(columns) - 1.5, False), (len(rows) - 1.5, True)):
-        place = {"x0": -0.5, "x1": len(columns) - 0.5, "y0": end, "y1": end}
-        if not across:
-            place = {"x0": end, "x1": end, "y0": -0.5, "y1": len(rows) - 0.5}
-        fig.add_shape(type="line", line={"color": theme.background, "width": 6}, layer="above", **place)
-    fig.update_layout(
-        coloraxis={
-            "colorscale": [list(stop) for stop in theme.balance],
-            "cmin": shown.low,
-            "cmax": shown.high,
-            "colorbar": {
-                "orientation": "h",
-                "thickness": 10,
-                "len": 1.0,
-                "x": 0.5,
-                "y": -74 / inner,
-                "yanchor": "top",
-                "outlinewidth": 0,
-                "tickformat": "+.1f",
-                "tickfont": {"size": 11, "color": theme.quiet},
-                "nticks": 5,
-                "title": {"text": shown.title, "side": "top", "font": {"size": 12, "color": theme.quiet}},
-            },
-        },
-        xaxis=axis(
-            theme,
-            range=[-0.5, len(columns) - 0.5],
-            tickmode="array",
-            tickvals=list(range(len(columns))),
-            ticktext=[_broken(name) for name in columns],
-            tickangle=0 if numbers else None,
-            tickfont={"size": 11, "color": theme.ink},
-            ticks="",
-        ),
-        yaxis=axis(
-            theme,
-            range=[len(rows) - 0.5, -0.5],
-            tickmode="array",
-            tickvals=list(range(len(rows))),
-            ticktext=list(rows),
-            title=_title(theme, "layer"),
-            ticks="",
-        ),
-    )
-    return fig
+    return places_map(rows, columns, difference, hover, difference_colours(difference), theme)
 
 
 def difference_colours(difference: np.ndarray) -> Colours:
     """The range of colours for differences in percentage points: even on both sides of zero."""
     sizes = np.abs(difference[np.isfinite(difference)])
     reach = max(float(sizes.max(initial=0.0)), LEAST_REACH)
-    return Colours("core − pretrained weights alone, percentage points", -reach, reach, True, 1)
+    return Colours("core − pretrained weights alone, percentage points", -reach, reach, True, 1, signed=True)
 
 
 def bar_number(percent: float) -> str:
@@ -311,19 +234,6 @@ def _alone_words(value: float, low: float, high: float, reference: float, chance
     over = f" ({low:,.0f} to {high:,.0f} over seeds)" if high > low else ""
     expected = f"<br>{PRETRAINED}: {reference:,.0f}" if np.isfinite(reference) else ""
     return f"{value:,.0f} weights{over}{expected}<br>{CHANCE}: {chance:,.0f}"
-
-
-def _ink(value: float, shown: Colours, theme: Theme) -> str:
-    """Black or white, for a number on the cell's colour."""
-    if not np.isfinite(value):
-        return theme.ink
-    share = (value - shown.low) / (shown.high - shown.low)
-    return readable_on(theme.balance[round(share * (len(theme.balance) - 1))][1])
-
-
-def _broken(name: str) -> str:
-    """A component's name over several lines, for a narrow column."""
-    return name.replace("-", "-<br>").replace(" ", "<br>")
 
 
 def _title(theme: Theme, text: str) -> dict[str, object]:

@@ -15,6 +15,12 @@ TASKS = {
     "pos": "parts of speech",
     "nli": "inference",
 }
+METHOD_NAMES = {
+    "imp": "iterative pruning",
+    "oneshot": "one-shot pruning",
+    "random": "random control",
+}
+PRETRAINED = "Pretrained alone"
 
 
 def plain_name(code: str) -> str:
@@ -77,6 +83,11 @@ def scope_name(scope: str) -> str:
     if stack in ("encoder", "decoder") and number.isdigit():
         return f"{stack.capitalize()} layer {number}"
     return {"total": "Whole model"}.get(scope, scope.capitalize() if "." not in scope else scope)
+
+
+def matrix_name(stack: str, layer: int | None, component: str) -> str:
+    """A matrix by its place, on a line of its own: "Encoder layer 3 · query"."""
+    return component.capitalize() if layer is None else f"{scope_name(f'{stack}.{layer}')} · {component}"
 
 
 def signed(value: float, digits: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.labels import scope_name
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, faint, figure, legend
 
 HEIGHT = 300
 ROW = 34
@@ -66,7 +66,7 @@ def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go
                 fill="toself",
                 mode="lines",
                 line={"width": 0},
-                fillcolor=_faint(theme.first),
+                fillcolor=faint(theme.first),
                 hoverinfo="skip",
                 name="95 % interval",
             )
@@ -85,7 +85,7 @@ def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go
         )
     )
     fig.update_layout(
-        legend=_legend(theme),
+        legend=legend(theme),
         xaxis=axis(
             theme,
             tickmode="array",
@@ -151,7 +151,7 @@ def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -
         )
     )
     fig.update_layout(
-        legend=_legend(theme) | {"itemsizing": "constant"},
+        legend=legend(theme) | {"itemsizing": "constant"},
         xaxis=axis(
             theme,
             title={"text": "<br>".join([title, *far]), "font": {"color": theme.quiet, "size": 12}},
@@ -221,25 +221,6 @@ def _level_style(theme: Theme, place: int) -> tuple[str, str]:
     return styles[place % len(styles)]
 
 
-def _legend(theme: Theme) -> dict[str, object]:
-    return {
-        "orientation": "h",
-        "x": 0,
-        "xanchor": "left",
-        "y": 1.02,
-        "yanchor": "bottom",
-        "font": {"size": 11, "color": theme.ink},
-        "bgcolor": "rgba(0,0,0,0)",
-        "itemclick": False,
-        "itemdoubleclick": False,
-    }
-
-
 def _span(values: np.ndarray, digits: int) -> str:
     low, high = f"{np.nanmin(values):.{digits}f}", f"{np.nanmax(values):.{digits}f}"
     return low if low == high else f"{low}–{high}"
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.18)"

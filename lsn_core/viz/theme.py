@@ -126,3 +126,29 @@ def axis(theme: Theme, **settings: Any) -> dict[str, Any]:
         "tickfont": {"color": theme.ink, "size": 12},
         "title": {"font": {"color": theme.quiet, "size": 12}},
     } | settings
+
+
+def title(theme: Theme, text: str) -> dict[str, Any]:
+    """The title of an axis."""
+    return {"text": text, "font": {"color": theme.quiet, "size": 12}}
+
+
+def legend(theme: Theme) -> dict[str, Any]:
+    """A legend in a line above the figure; a click on it does nothing, as no page could follow."""
+    return {
+        "orientation": "h",
+        "x": 0,
+        "xanchor": "left",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "font": {"size": 11, "color": theme.ink},
+        "bgcolor": "rgba(0,0,0,0)",
+        "itemclick": False,
+        "itemdoubleclick": False,
+    }
+
+
+def faint(colour: str) -> str:
+    """The colour as a veil, for bands behind marks."""
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"

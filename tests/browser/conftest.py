@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.driver import PATIENCE_MS, Server, launch, serve, wait_for_figure, wait_until_quiet
-from tests.synthetic_atlas import make_atlas
+from tests.synthetic_atlas import make_atlas, write_transfer
 
 LANGUAGES = ("en", "de", "ar", "zh", "sw")
 
@@ -22,7 +22,8 @@ Visitor = Callable[..., Page]
 def atlases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an atlas, and one where all languages are so alike that chance is far off the scale."""
     root = tmp_path_factory.mktemp("atlases")
-    make_atlas(root / "demo", LANGUAGES, levels=(0.3, 0.5, 0.8))
+    demo = make_atlas(root / "demo", LANGUAGES, levels=(0.3, 0.5, 0.8), heads=4)
+    write_transfer(demo, LANGUAGES, kinds=("mask",))
     make_atlas(root / "alike", LANGUAGES, levels=(0.5,), drift=0.05)
     return root
 

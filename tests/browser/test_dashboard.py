@@ -15,8 +15,13 @@ from tests.browser.driver import Server, wait_for_figure, wait_until_quiet
 
 pytestmark = pytest.mark.browser
 
-TITLES = {"overlap": "Overlap", "tree": "Language tree", "core": "Neutral core"}
-SAID = {"overlap": "3 languages", "tree": "these 3 languages", "core": "removed, all 3 languages keep"}
+TITLES = {"overlap": "Overlap", "tree": "Language tree", "core": "Neutral core", "anatomy": "Anatomy"}
+SAID = {
+    "overlap": "3 languages",
+    "tree": "these 3 languages",
+    "core": "removed, all 3 languages keep",
+    "anatomy": "Both follow the side bar",
+}
 CUT = """
 () => [...document.querySelectorAll(".js-plotly-plot")].flatMap((plot) => {
     const frame = plot.getBoundingClientRect();
@@ -44,6 +49,25 @@ def cell(page: Page, row: str, column: str) -> tuple[float, float]:
                 ];
             }""",
             [row, column],
+        )
+    )
+
+
+def place(page: Page, chart: str, column: int, row: int) -> tuple[float, float]:
+    """Where a cell of a map of layers and components is on screen, after moving there."""
+    page.locator(f".st-key-{chart} .js-plotly-plot").scroll_into_view_if_needed()
+    return tuple(
+        page.evaluate(
+            """([chart, column, row]) => {
+                const plot = document.querySelector(".st-key-" + chart + " .js-plotly-plot");
+                const { xaxis, yaxis } = plot._fullLayout;
+                const box = plot.getBoundingClientRect();
+                return [
+                    box.left + xaxis._offset + xaxis.l2p(column),
+                    box.top + yaxis._offset + yaxis.l2p(row),
+                ];
+            }""",
+            [chart, column, row],
         )
     )
 
@@ -92,6 +116,43 @@ def test_click_opens_the_pair_and_a_link_restores_it(server: Server, visitor: Vi
     expect(other.get_by_text("Arabic and Swahili stand at")).to_be_visible()
     assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 5
     assert other.url == page.url
+
+
+def test_way_from_a_cell_to_the_anatomy_of_its_pair(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/overlap?sparsity=50&seeds=1")
+    page.mouse.click(*cell(page, "sw", "ar"))
+    page.get_by_text("How well Arabic serves Swahili").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Transfer")
+    page.get_by_text("sub-network of Arabic scores").wait_for()
+    page.get_by_text("See the two sub-networks side by side").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Anatomy")
+    page.get_by_text("They share most in").wait_for()
+    wait_until_quiet(page)
+    found = tokens(page)
+    assert (found["left"], found["right"]) == ("mlm-ar-imp-s1@50", "mlm-sw-imp-s1@50")
+    assert (found["sparsity"], found["seeds"]) == ("50", "1")
+    page.mouse.click(*place(page, "anatomy_both", column=2, row=4))
+    page.get_by_text("of encoder layer 4 · value").first.wait_for()
+    wait_until_quiet(page)
+    assert tokens(page)["matrix"] == "encoder.4.value"
+    other = visitor(page.url)
+    expect(other.get_by_text("of encoder layer 4 · value").first).to_be_visible()
+    assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 11
+    assert other.url == page.url
+    page.locator(".st-key-menu").get_by_text("Overlap").click()
+    page.get_by_text("Arabic and Swahili overlap").wait_for()
+
+
+def test_matrix_and_sub_network_can_be_chosen_by_keyboard(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/anatomy")
+    page.get_by_role("combobox", name="First sub-network").focus()
+    page.keyboard.type("Swahili · random control · seed 1")
+    page.keyboard.press("Enter")
+    page.get_by_text("Swahili (random control): share of weights kept").wait_for()
+    page.get_by_role("combobox", name="Weight matrix").focus()
+    page.keyboard.type("layer 3 · key")
+    page.keyboard.press("Enter")
+    page.get_by_text("of encoder layer 3 · key").first.wait_for()
 
 
 def test_way_back_undoes_and_menu_keeps_the_view(server: Server, visitor: Visitor) -> None:
@@ -177,6 +238,7 @@ def test_theme_reaches_page_and_figure(server: Server, visitor: Visitor, scheme:
         "overlap?by=layer",
         "tree",
         "core?k=3",
+        "anatomy",
     ],
 )
 def test_nothing_is_cut(server: Server, visitor: Visitor, address: str, width: int) -> None:

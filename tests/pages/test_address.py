@@ -59,6 +59,18 @@ def test_way_back_follows_the_older_address() -> None:
     assert session["measure"] == "N"
 
 
+def test_link_that_is_followed_before_the_run_has_ended_is_not_lost() -> None:
+    session: dict[str, Any] = {}
+    visit(session, {})
+    session["measure"] = "J"
+    address = Address(session, {})
+    address.choose("measure", MEASURES, "neutrality", "the measure")
+    link = address.link("overlap") | {"by": "layer"}
+    address.remember()  # and no settling: the link was clicked while the page was still drawn
+    visit(session, link)
+    assert (session["measure"], session["by"]) == ("J", "layer")
+
+
 def test_late_address_does_not_undo_a_moved_control() -> None:
     session: dict[str, Any] = {}
     visit(session, {})

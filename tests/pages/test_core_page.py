@@ -153,7 +153,7 @@ def test_languages_stand_by_what_they_have_alone(visit: Visit, atlases: Path) ->
 
 def test_map_of_places_is_that_of_its_parts(visit: Visit, atlases: Path) -> None:
     app = visit("core", k="3")
-    trace = next(t for t in figures(app)["core_places"]["data"] if t["name"] == "difference")
+    trace = next(t for t in figures(app)["core_places"]["data"] if t.get("coloraxis"))
     grid = values(trace, "z")
     assert grid.shape == (7, 7)
     atlas = Atlas.open(atlases / "demo")

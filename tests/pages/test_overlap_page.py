@@ -171,7 +171,7 @@ def test_pair_shows_how_well_the_two_serve_each_other(visit: Visit, atlases: Pat
     dots = next(t for t in figures(app)["pair_transfer"]["data"] if t["name"] == "mean")
     assert len(dots["text"]) == 4
     assert dots["text"][1] == f"{mean['sw', 'en']:.3f}"
-    link = next(link for link in app.get("page_link") if "More on this" in link.proto.label)
+    link = next(link for link in app.get("page_link") if "How well English serves" in link.proto.label)
     assert "cell=en.sw" in link.proto.query_string
     other = visit("overlap", atlas="served", pair="de.en")
     assert "pair_transfer" not in figures(other)

@@ -19,8 +19,6 @@ _FAMILIES: Mapping[str, frozenset[str]] = {
     "distilbert": frozenset({"distilbert"}),
 }
 """What a task model calls its encoder, and the families that do so."""
-_BY_ROWS = ("query", "key", "value")
-_BY_COLUMNS = "attention output"
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,9 @@ def head_layers(layout: Layout) -> int:
 def heads_fit(layout: Layout, heads: int) -> bool:
     """Whether every attention matrix falls into that many heads of equal size."""
     return heads > 0 and all(
-        extent % heads == 0 for matrix in layout.matrices if (extent := _attention_extent(matrix))
+        matrix.shape[matrix.head_axis] % heads == 0
+        for matrix in layout.matrices
+        if matrix.head_axis is not None
     )
 
 
@@ -104,17 +104,8 @@ def expand_heads(kept: np.ndarray, layout: Layout) -> dict[str, np.ndarray]:
 
 
 def _expanded(kept: np.ndarray, matrix: Matrix) -> np.ndarray:
-    extent = _attention_extent(matrix)
-    if not extent or matrix.layer is None:
+    axis = matrix.head_axis
+    if axis is None or matrix.layer is None:
         return np.broadcast_to(True, matrix.shape)
-    units = np.repeat(kept[matrix.layer], extent // kept.shape[1])
-    return np.broadcast_to(
-        units[None, :] if matrix.component == _BY_COLUMNS else units[:, None], matrix.shape
-    )
-
-
-def _attention_extent(matrix: Matrix) -> int:
-    """How many rows or columns of the matrix belong to heads."""
-    if matrix.component in _BY_ROWS:
-        return matrix.shape[0]
-    return matrix.shape[1] if matrix.component == _BY_COLUMNS else 0
+    units = np.repeat(kept[matrix.layer], matrix.shape[axis] // kept.shape[1])
+    return np.broadcast_to(np.expand_dims(units, 1 - axis), matrix.shape)

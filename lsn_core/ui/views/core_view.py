@@ -16,6 +16,7 @@ from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import core as figures
 from lsn_core.viz.labels import everyone, plain_name, scope_name
+from lsn_core.viz.places import layer_mark
 from lsn_core.viz.words import core as words
 
 NO_LAYER = "none"
@@ -189,7 +190,7 @@ def places(core: Core) -> tuple[go.Figure, Described]:
     rows = dict(iter(table.groupby(["layer", "component"], sort=False)))
     hover = [[_hover(core, layer, one, rows.get((layer, one))) for one in components] for layer in layers]
     several = len({layer.partition(".")[0] for layer in layers if "." in layer}) > 1
-    marks = [_mark(layer, several) for layer in layers]
+    marks = [layer_mark(layer, several) for layer in layers]
     fig = figures.places_figure(marks, components, grid, hover, core.view.theme)
     about = Described(
         name=_file_name(core, "core-places", everywhere=True),
@@ -285,12 +286,6 @@ def _hover(core: Core, layer: str, component: str, rows: pd.DataFrame | None) ->
 
 def _layer_words(layer: str) -> str:
     return "no layer" if layer == NO_LAYER else scope_name(layer).lower()
-
-
-def _mark(layer: str, several_stacks: bool) -> str:
-    """A layer's short mark on the axis: its number, with the stack's initial where there are two stacks."""
-    stack, dot, number = layer.partition(".")
-    return f"{stack[:1] if several_stacks else ''}{number}" if dot else layer
 
 
 def _last(names: list[str], last: str) -> list[str]:

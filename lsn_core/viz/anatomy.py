@@ -1,0 +1,179 @@
+"""One weight matrix of a sub-network: as a picture, and by row, column or head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lsn_core.viz.heatmap import Colours, around_zero
+from lsn_core.viz.theme import Theme, axis, faint, figure, legend, title
+
+PICTURE = 340  # px
+LINES = 280  # px
+POINTS_UP_TO = 64  # rows, columns or heads that are drawn as large marks
+LEAST_REACH = 1.0  # per cent that the strongest colour of a difference stands for at least
+
+
+@dataclass(frozen=True)
+class Line:
+    """Densities of the rows, columns or heads of one sub-network's matrix, in per cent, and its name."""
+
+    name: str
+    percent: np.ndarray
+
+
+def picture_figure(
+    percent: np.ndarray,
+    block: tuple[int, int],
+    shape: tuple[int, int],
+    shown: Colours,
+    theme: Theme,
+    heads: tuple[int, int] | None = None,
+) -> go.Figure:
+    """A matrix averaged down to blocks, its first row at the top.
+
+    Args:
+        percent: (R, C), a number a block, in per cent.
+        block: rows and columns of a block; those at the lower and right edge may be cut short.
+        shape: rows and columns of the matrix.
+        shown: how numbers become colours.
+        heads: the axis that falls into attention heads (0 rows, 1 columns) and their number, to draw lines
+            between them.
+    """
+    fig = figure(theme, height=PICTURE)
+    down, across = (
+        np.append(np.arange(0, extent, step), extent) - 0.5 for extent, step in zip(shape, block, strict=True)
+    )
+    fig.add_trace(
+        go.Heatmap(
+            z=np.asarray(percent, dtype=np.float32),
+            x=across.astype(np.float32),
+            y=down.astype(np.float32),
+            coloraxis="coloraxis",
+            hovertemplate=f"around row %{{y:.0f}}, column %{{x:.0f}}: %{{z:{shown.number}}} %<extra></extra>",
+            name=shown.title,
+        )
+    )
+    fig.update_layout(
+        shapes=[] if heads is None else _between(heads, shape, theme),
+        coloraxis={
+            "colorscale": [list(stop) for stop in (theme.balance if shown.diverging else theme.amount)],
+            "cmin": shown.low,
+            "cmax": shown.high,
+            "colorbar": {
+                "orientation": "h",
+                "thickness": 10,
+                "len": 1.0,
+                "x": 0.5,
+                "y": -54 / (PICTURE - 110),
+                "yanchor": "top",
+                "outlinewidth": 0,
+                "tickformat": shown.number,
+                "tickfont": {"size": 11, "color": theme.quiet},
+                "nticks": 5,
+                "title": {"text": shown.title, "side": "top", "font": {"size": 12, "color": theme.quiet}},
+            },
+        },
+        xaxis=axis(
+            theme,
+            range=[-0.5, shape[1] - 0.5],
+            nticks=7,
+            title=title(theme, "column: input"),
+            constrain="domain",
+        ),
+        yaxis=axis(theme, range=[shape[0] - 0.5, -0.5], nticks=7, title=title(theme, "row: output")),
+    )
+    return fig
+
+
+def _between(heads: tuple[int, int], shape: tuple[int, int], theme: Theme) -> list[dict[str, object]]:
+    """The lines between attention heads, all at once: adding them one by one takes long."""
+    along, count = heads
+    names = ("y", "x") if along == 0 else ("x", "y")
+    ends = np.arange(1, count) * (shape[along] / count) - 0.5
+    return [
+        {
+            "type": "line",
+            "layer": "above",
+            "line": {"color": theme.quiet, "width": 0.75},
+            **dict.fromkeys((f"{names[0]}0", f"{names[0]}1"), float(end)),
+            f"{names[1]}0": -0.5,
+            f"{names[1]}1": shape[1 - along] - 0.5,
+        }
+        for end in ends
+    ]
+
+
+def amount_colours(title: str, *pictures: np.ndarray) -> Colours:
+    """One range of colours, in per cent, for pictures that are compared: their own, or all of 0 to 100."""
+    values = np.concatenate([np.ravel(picture) for picture in pictures])
+    low, high = float(np.floor(values.min())), float(np.ceil(values.max()))
+    if high - low < LEAST_REACH:
+        low, high = max(0.0, low - LEAST_REACH), min(100.0, high + LEAST_REACH)
+    return Colours(title, low, high, False, 0 if high - low > 10 else 1)
+
+
+def difference_colours(title: str, picture: np.ndarray) -> Colours:
+    """The range of colours for differences in percentage points: zero in the middle."""
+    return around_zero(title, picture, 1, LEAST_REACH)
+
+
+def lines_figure(
+    left: Line, right: Line | None, lot: tuple[float, float], what: str, theme: Theme
+) -> go.Figure:
+    """A mark a row, column or head (`what`), in the matrix's order, for one sub-network or two.
+
+    `lot` is the band, in per cent, in which 95 of 100 marks of the first would lie were its weights drawn by
+    lot.
+    """
+    count = len(left.percent)
+    fig = figure(theme, height=LINES, showlegend=True, hoverdistance=20)
+    places = np.arange(count, dtype=np.float32)
+    fig.add_trace(
+        go.Scatter(
+            x=[-0.5, count - 0.5, count - 0.5, -0.5],
+            y=[lot[0], lot[0], lot[1], lot[1]],
+            fill="toself",
+            mode="lines",
+            line={"width": 0},
+            fillcolor=faint(theme.quiet),
+            hoverinfo="skip",
+            name="95 % if drawn by lot",
+        )
+    )
+    large = count <= POINTS_UP_TO
+    for line, colour, symbol in (
+        (left, theme.first, "circle"),
+        (right, theme.second, "diamond-open"),
+    ):
+        if line is None:
+            continue
+        fig.add_trace(
+            go.Scatter(
+                x=places,
+                y=line.percent.astype(np.float32),
+                mode="markers",
+                name=line.name,
+                marker={
+                    "size": 9 if large else 4,
+                    "color": colour,
+                    "symbol": symbol if large else symbol.removesuffix("-open"),
+                    "opacity": 1.0 if large else 0.6,
+                },
+                hovertemplate=f"{line.name}, {what} %{{x}}: %{{y:.1f}} %<extra></extra>",
+            )
+        )
+    fig.update_layout(
+        legend=legend(theme) | {"itemsizing": "constant"},
+        xaxis=axis(
+            theme,
+            range=[-0.5 - 0.02 * count, count - 0.5 + 0.02 * count],
+            nticks=8,
+            tickformat="d",
+            title=title(theme, what),
+        ),
+        yaxis=axis(theme, showgrid=True, nticks=6, title=title(theme, "% of its weights kept")),
+    )
+    return fig

@@ -1,0 +1,116 @@
+"""One sub-network taken apart and two side by side, in sentences computed from the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsn_core.viz.labels import scope_name
+from lsn_core.viz.words.core import per_cent
+
+ALIKE = 0.01  # two sub-networks keep as many weights where their numbers differ by less than this share
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a sub-network called `name` keeps: numbers of weights, and its `density` by matrix in words."""
+
+    name: str
+    kept: float
+    size: float
+    density: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What two sub-networks share: numbers of weights, and Jaccard indices; NaN where unknown.
+
+    `jaccard` is over the whole, `chance` and `reference` what it is held against, and `by_place` its values by
+    matrix in words.
+    """
+
+    left: float
+    right: float
+    both: float
+    jaccard: float
+    chance: float
+    reference: float
+    by_place: Mapping[str, float]
+
+
+def place_name(layer: str, component: str) -> str:
+    """A layer and component within a sentence; `layer` is "none" for a matrix outside the layers."""
+    return f"the {component} matrix" + ("" if layer == "none" else f" of {scope_name(layer).lower()}")
+
+
+def kept_sentence(own: Kept, in_base: float) -> str:
+    """Markdown on one sub-network; `in_base` is the share of its weights that the pretrained weights alone
+    would keep too, NaN where unknown."""
+    text = f"**{own.name}** keeps **{per_cent(100 * own.kept / own.size)}** of all weights"
+    if len(own.density) > 1:
+        most, least = (pick(own.density, key=lambda place: own.density[place]) for pick in (max, min))
+        text += (
+            f"; the fullest is {most} ({per_cent(100 * own.density[most])}), the emptiest {least} "
+            f"({per_cent(100 * own.density[least])})"
+        )
+    if np.isfinite(in_base):
+        text += f". Of what it keeps, the pretrained weights alone would keep {per_cent(100 * in_base)} too"
+    return f"{text}."
+
+
+def shared_sentence(names: tuple[str, str], shared: Shared) -> str:
+    """Markdown on two sub-networks, the first called `names[0]`."""
+    either = shared.left + shared.right - shared.both
+    if not either:
+        return "Neither keeps a weight, so there is nothing to share."
+    if shared.both == either:
+        return "Both keep the very same weights."
+    text = f"Of the weights that either keeps, both keep **{per_cent(100 * shared.jaccard)}**"
+    if np.isfinite(shared.reference):
+        text += f"; the pretrained weights alone would give {per_cent(100 * shared.reference)}"
+        text += f", chance {per_cent(100 * shared.chance)}"
+    else:
+        text += f"; chance would give {per_cent(100 * shared.chance)}"
+    fewer, more = sorted((shared.left, shared.right))
+    if fewer and more - fewer > ALIKE * more:
+        small, large = names if shared.left < shared.right else names[::-1]
+        text += (
+            f". {small} keeps fewer weights than {large}, so that at most {per_cent(100 * fewer / more)} could "
+            f"be shared; of its weights, {large} keeps {per_cent(100 * shared.both / fewer)}"
+        )
+    known = {place: value for place, value in shared.by_place.items() if np.isfinite(value)}
+    if len(known) > 1:
+        most, least = (pick(known, key=lambda place: known[place]) for pick in (max, min))
+        text += (
+            f". They share most in {most} ({per_cent(100 * known[most])}) and least in {least} "
+            f"({per_cent(100 * known[least])})"
+        )
+    return f"{text}."
+
+
+def heads_sentence(name: str, component: str, heads: Mapping[str, np.ndarray]) -> str:
+    """Markdown on the attention heads of a component; `heads` maps layers to the density of each head."""
+    found = {(layer, head): float(value) for layer, row in heads.items() for head, value in enumerate(row)}
+    most, least = (pick(found, key=lambda place: found[place]) for pick in (max, min))
+    return (
+        f"Of the {len(found)} heads, {name} keeps most of the {component} weights in head {most[1]} of {most[0]} "
+        f"({per_cent(100 * found[most])}) and least in head {least[1]} of {least[0]} "
+        f"({per_cent(100 * found[least])})."
+    )
+
+
+def lines_sentence(name: str, what: str, density: np.ndarray, outside: float) -> str:
+    """Markdown on the densities of a matrix's rows, columns or heads, `what` in the singular.
+
+    `outside` is the share of them beyond where 95 % would lie, were the kept weights drawn by lot.
+    """
+    if density.min() == density.max():
+        return f"Every {what} of {name} keeps {per_cent(100 * density[0])}."
+    most, least = int(np.argmax(density)), int(np.argmin(density))
+    return (
+        f"{name} keeps most in {what} {most} ({per_cent(100 * density[most])}) and least in {what} {least} "
+        f"({per_cent(100 * density[least])}); {per_cent(100 * outside)} of the {what}s lie outside the band, "
+        "where 5 % would lie if its weights were drawn by lot."
+    )
