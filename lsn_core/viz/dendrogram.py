@@ -16,7 +16,7 @@ from lsn_core.viz.labels import hover_names, language_label
 from lsn_core.viz.theme import Theme, axis, figure
 from lsn_core.viz.words.tree import FIRM, support_words
 
-PALER = 0.55  # how far a weak clade's colour goes towards the background
+PALER = 0.4  # how far a weak clade's colour goes towards the background
 LABEL_SHARE, LABEL_ROWS = 0.12, 0.6  # room of a support number: share of the heights, rows of leaves
 ROW_HEIGHT, LOW_ROW_HEIGHT = 40, 24  # px, of names over own names, and of names alone
 MARGIN_HEIGHT = 96

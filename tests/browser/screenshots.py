@@ -24,6 +24,7 @@ VIEWS = {
     "overlap": "overlap",
     "overlap-pair": "overlap?pair=en.sw",
     "overlap-layers": "overlap?by=layer&scope=all",
+    "overlap-families": "overlap?atlas=demo&order=family&pair=en.sw",
     "overlap-jaccard": "overlap?measure=jaccard&pair=en.sw",
     "core": "core",
     "core-some": "core?k=2&by=layer&scope=encoder.2",
@@ -37,6 +38,7 @@ VIEWS = {
     "methods": "methods",
     "tree": "tree",
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
+    "tree-group": "tree?measure=jaccard&groups=5&group=ur.hi&untangle=on",
 }
 WITHOUT_FIGURE = {"methods", "upload"}
 THEMES = ("light", "dark")

@@ -235,8 +235,8 @@ def test_theme_reaches_page_and_figure(server: Server, visitor: Visitor, scheme:
     [
         "overlap?pair=ar.sw",
         "overlap?atlas=alike&pair=ar.sw&measure=jaccard",
-        "overlap?by=layer",
-        "tree",
+        "overlap?by=layer&order=family",
+        "tree?groups=2&untangle=on&group=none",
         "core?k=3",
         "anatomy",
     ],
@@ -246,3 +246,91 @@ def test_nothing_is_cut(server: Server, visitor: Visitor, address: str, width: i
     assert page.evaluate(CUT) == []
     assert page.evaluate("() => document.scrollingElement.scrollWidth <= window.innerWidth")
     assert page.locator(".stPlotlyChart:not([aria-label])").count() == 0
+
+
+FOCUSED = """
+() => {
+    let at = document.activeElement;
+    while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+    const kept = at?.closest("[class*=st-key-]") ?? at?.getRootNode().host?.closest("[class*=st-key-]");
+    const key = [...(kept?.classList ?? [])].find((name) => name.startsWith("st-key-")) ?? "";
+    return [key.replace("st-key-", ""), at?.getAttribute("aria-label") || at?.innerText || ""];
+}
+"""
+
+
+def tab_to(page: Page, key: str, label: str = "", steps: int = 80) -> list[tuple[str, str]]:
+    """Press Tab until what has this key, and a name that begins so, has the focus; all that had it before."""
+    passed = []
+    for _ in range(steps):
+        page.keyboard.press("Tab")
+        found = tuple(page.evaluate(FOCUSED))
+        passed.append(found)
+        if found[0] == key and found[1].startswith(label):
+            return passed
+    raise AssertionError(f"{steps} tabs do not reach {key} {label}: {passed}")
+
+
+def test_overlap_by_keyboard_alone(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/overlap?measure=neutrality")
+    tab_to(page, "measure", "Measure")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**measure=jaccard*")
+    expect(page.get_by_text("of the weights that either of them keeps").first).to_be_visible()
+    wait_until_quiet(page)
+
+    tab_to(page, "by", "Whole")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**by=layer*")
+    wait_until_quiet(page)
+    tab_to(page, "order", "Alike")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**order=family*")
+    wait_until_quiet(page)
+
+    passed = tab_to(page, "pair", "Pair")
+    page.keyboard.type("Chinese – Sw")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Chinese and Swahili share")).to_be_visible()
+    page.wait_for_url("**pair=zh.sw*")
+    wait_until_quiet(page)
+    passed += tab_to(page, "numbers_pair_scores")
+    reached = {key for key, _ in passed}
+    for figure in ("overlap_map", "pair_layers", "pair_components", "pair_weights", "pair_scores"):
+        assert {f"csv_{figure}", f"html_{figure}", f"numbers_{figure}"} <= reached
+        assert f"svg_{figure}" in reached
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-testid=stDataFrame]")).to_be_visible()
+
+
+def test_click_on_a_join_leaves_its_languages_everywhere(server: Server, visitor: Visitor) -> None:
+    page = visitor(f"{server.url}/tree")
+    place, languages = page.evaluate(
+        """() => {
+            const plot = document.querySelector(".st-key-language_tree .js-plotly-plot");
+            const { xaxis, yaxis } = plot._fullLayout;
+            const clades = plot._fullData.find((trace) => trace.name === "clades");
+            const codes = Array.from(clades.customdata);
+            const at = codes.findIndex((code) => [3, 4].includes(code.split(".").length));
+            const box = plot.getBoundingClientRect();
+            return [[
+                box.left + xaxis._offset + xaxis.l2p(clades.x[at]), box.top + yaxis._offset + yaxis.l2p(clades.y[at]),
+            ], codes[at].split(".")];
+        }"""
+    )
+    page.mouse.click(*place)
+    page.get_by_role("button", name="Show only these languages").click()
+    expect(page.get_by_text(f"the tree of these {len(languages)} languages")).to_be_visible()
+    wait_until_quiet(page)
+    assert set(tokens(page)["languages"].split(".")) == set(languages)
+    other = visitor(page.url)
+    expect(other.get_by_text(f"the tree of these {len(languages)} languages")).to_be_visible()
+    page.locator(".st-key-menu").get_by_text("Overlap").click()
+    expect(page.get_by_text(f"two of these {len(languages)} languages")).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Show all languages again").click()
+    expect(page.get_by_text(f"the tree of these {len(LANGUAGES)} languages")).to_be_visible()

@@ -90,6 +90,23 @@ at one $k$ is smaller at another, and no single $k$ says that languages share mo
 """,
     ),
     Section(
+        "How a tree is made and judged",
+        """
+The distance of two languages is 1 − $N$ or 1 − $J$; the two nearest groups are joined, again and again. Any
+distances give a tree. How far to trust it:
+
+- **Cophenetic correlation**: between the measured distances and those at which the tree joins two languages. 1 is
+  a tree that says all there is.
+- **Support** of a group: the share of draws of seeds and matrices whose tree has this very group. Below 70 % it is
+  drawn pale, below 50 % called not established.
+- **Robinson–Foulds distance** to the family tree: of all groups in the two trees, the share that only one has.
+- **Baker's gamma**: rank correlation, over pairs of languages, of how late the two trees join them.
+
+Both are judged by shuffling the names over the leaves. Turning a join changes which languages stand side by side,
+never the tree; so neither neighbours nor crossing lines are evidence.
+""",
+    ),
+    Section(
         "How sure a number is",
         """
 Intervals come from drawing seeds and matrices again with replacement, never single weights, which are not
