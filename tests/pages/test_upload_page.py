@@ -159,7 +159,20 @@ def test_sentence_is_what_counting_weight_by_weight_gives(visit: Visit, demo: At
 
 def test_copy_of_a_ticket_is_told(visit: Visit, demo: Atlas, tmp_path: Path) -> None:
     app = send(visit("upload"), ("x.npz", packed(mask_of(demo, "fr", 1), tmp_path, save_npz, ".npz")))
-    assert "weight for weight, the atlas's own sub-network of French (seed 1)" in said(app)
+    text = said(app)
+    assert "weight for weight, the atlas's own sub-network of French (seed 1)" in text
+    mine, other = mask_of(demo, "fr", 1), mask_of(demo, "fr", 0)
+    jaccard = (mine & other).kept / (mine | other).kept
+    assert (
+        f"most like that of **French**: of the weights that either keeps over the whole model, both keep **{jaccard:.3f}**"
+        in text
+    )
+    alone = send(
+        visit("upload", seeds="1", languages="fr"), ("x.npz", packed(mine, tmp_path, save_npz, ".npz"))
+    )
+    assert not alone.exception
+    assert "weight for weight" in said(alone)
+    assert "both keep **1.000**" in said(alone)
 
 
 def test_other_sparsity_is_compared_with_the_nearest_and_said(
