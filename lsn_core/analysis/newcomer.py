@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,12 @@ class Meeting:
         total = self.shared.sum(axis=1)
         alike = (total == self.own.sum()) & (total == self.kept.sum(axis=1))
         return tuple(key for key, same in zip(self.tickets, alike, strict=True) if same)
+
+    def without(self, tickets: Collection[TicketKey]) -> Meeting:
+        """The same without some tickets."""
+        rows = [row for row, key in enumerate(self.tickets) if key not in tickets]
+        left = tuple(self.tickets[row] for row in rows)
+        return Meeting(left, self.own, self.kept[rows], self.shared[rows], self.size, self.expected[rows])
 
 
 def nearest_level(sparsity: float, levels: Sequence[float]) -> float:

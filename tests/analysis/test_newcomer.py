@@ -192,6 +192,9 @@ def test_identical_tickets_are_named(atlas: Atlas) -> None:
     masks = {key: atlas.ticket(key).mask(0.5) for key in keys}
     assert meet(masks[keys[1]], masks, None).identical == (keys[1],)
     assert meet(~masks[keys[1]], masks, None).identical == ()
+    rest = meet(masks[keys[1]], masks, None).without({keys[1]})
+    assert rest.tickets == (keys[0],)
+    assert rest.shared.tolist() == [(masks[keys[0]] & masks[keys[1]]).counts.tolist()]
 
 
 def test_part_without_kept_weights_is_undefined() -> None:

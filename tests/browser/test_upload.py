@@ -15,6 +15,7 @@ from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import TicketKey
 from tests.browser.conftest import Visitor
 from tests.browser.driver import PATIENCE_MS, Server, serve, wait_until_quiet
+from tests.browser.test_dashboard import CUT
 from tests.foreign_files import Tensor, named, pickled, save_safetensors, save_torch, system_call, torch_zip
 from tests.synthetic import random_mask
 from tests.synthetic_atlas import make_atlas, make_layout
@@ -110,9 +111,7 @@ def test_sound_and_bad_files_and_the_server_lives_on(
     assert not {"torch", "transformers"} & set(modules)
 
 
-def test_two_visitors_stay_apart_and_a_reload_of_the_page_menu_keeps(
-    server: Server, visitor: Visitor, files: Path
-) -> None:
+def test_two_visitors_stay_apart_on_every_page(server: Server, visitor: Visitor, files: Path) -> None:
     first, second = visit(visitor, server), visit(visitor, server)
     drop(first, files / "mask_sw.pt")
     first.get_by_role("button", name="Keep", exact=True).click()
@@ -179,8 +178,6 @@ def test_read_only_server_writes_nothing(
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_cut(server: Server, visitor: Visitor, files: Path, width: int) -> None:
-    from tests.browser.test_dashboard import CUT
-
     page = visit(visitor, server, width=width)
     drop(page, files / "mask_sw.pt", files / "wrong_model.safetensors")
     page.wait_for_selector(".st-key-upload_components .subplot", state="attached")

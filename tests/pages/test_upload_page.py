@@ -11,9 +11,13 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from streamlit.proto.Common_pb2 import FileURLs
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from lsn_core.masks.atlas import Atlas
@@ -159,7 +163,20 @@ def test_sentence_is_what_counting_weight_by_weight_gives(visit: Visit, demo: At
 
 def test_copy_of_a_ticket_is_told(visit: Visit, demo: Atlas, tmp_path: Path) -> None:
     app = send(visit("upload"), ("x.npz", packed(mask_of(demo, "fr", 1), tmp_path, save_npz, ".npz")))
-    assert "weight for weight, the atlas's own sub-network of French (seed 1)" in said(app)
+    text = said(app)
+    assert "weight for weight, the atlas's own sub-network of French (seed 1)" in text
+    mine, other = mask_of(demo, "fr", 1), mask_of(demo, "fr", 0)
+    jaccard = (mine & other).kept / (mine | other).kept
+    assert (
+        f"most like that of **French**: of the weights that either keeps over the whole model, both keep **{jaccard:.3f}**"
+        in text
+    )
+    alone = send(
+        visit("upload", seeds="1", languages="fr"), ("x.npz", packed(mine, tmp_path, save_npz, ".npz"))
+    )
+    assert not alone.exception
+    assert "weight for weight" in said(alone)
+    assert "both keep **1.000**" in said(alone)
 
 
 def test_other_sparsity_is_compared_with_the_nearest_and_said(
@@ -398,6 +415,19 @@ def test_two_visitors_see_their_own(visit: Visit, demo: Atlas, tmp_path: Path) -
     assert "mask_sw" in html(first.run())
 
 
+def test_memory_of_a_file_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = MemoryUploadedFileManager("/upload")
+    records = [UploadedFileRec(str(number), "m.pt", "", b"x" * 100) for number in range(2)]
+    for session in ("mine", "another's"):
+        for record in records:
+            manager.add_file(session, record)
+    context = SimpleNamespace(uploaded_file_mgr=manager, session_id="mine")
+    monkeypatch.setattr(uploads, "get_script_run_ctx", lambda: context)
+    uploads.let_go([UploadedFile(records[0], FileURLs())])
+    assert manager.get_files("mine", ["0", "1"]) == [records[1]]
+    assert manager.get_files("another's", ["0", "1"]) == records
+
+
 def test_too_many_files(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_FILES", 2)
     app = send(visit("upload"), *((f"f{number}.txt", bytes([number])) for number in range(3)))
@@ -518,12 +548,7 @@ def test_who_may_save(
 def test_this_computer_alone(
     monkeypatch: pytest.MonkeyPatch, address: str | None, headers: dict[str, str], here: bool
 ) -> None:
-    class Context:
-        pass
-
-    context = Context()
-    context.headers = headers  # type: ignore[attr-defined]
-    monkeypatch.setattr(permissions.st, "context", context)
+    monkeypatch.setattr(permissions.st, "context", SimpleNamespace(headers=headers))
     monkeypatch.setattr(permissions.st, "get_option", {"server.address": address}.get)
     monkeypatch.delenv("LSN_READ_ONLY", raising=False)
     monkeypatch.delenv("LSN_ALLOW_SAVE", raising=False)

@@ -37,7 +37,11 @@ PRETRAINED, CHANCE, NAME = "pretrained alone", "chance", "this upload"
 
 @dataclass(frozen=True)
 class Beside:
-    """An uploaded mask beside the sub-networks of the view at the sparsity `level`, over a part of the model."""
+    """An uploaded mask beside the sub-networks of the view at the sparsity `level`, over a part of the model.
+
+    `identical` are the atlas's own sub-networks that it is a copy of; they are not among those compared, unless
+    there are no others.
+    """
 
     view: View
     part: Part
@@ -46,6 +50,7 @@ class Beside:
     level: float
     meeting: Meeting
     found: Neighbours
+    identical: tuple[TicketKey, ...]
 
     @property
     def same_level(self) -> bool:
@@ -61,8 +66,11 @@ def beside(view: View, part: Part, file: Arrived) -> Beside:
     level = level_for(view, mask.sparsity)
     keys = store.keys_at(view, level)
     meeting = _meet(view, view.stamp, level, keys, mask.content_hash, mask)
+    identical = meeting.identical
+    if len(identical) < len(meeting.tickets):
+        meeting = meeting.without(identical)
     found = neighbours(meeting, find_scope(view.atlas.layout, part.single).matrices)
-    return Beside(view, part, file, mask, level, meeting, found)
+    return Beside(view, part, file, mask, level, meeting, found, identical)
 
 
 def level_for(view: View, sparsity: float) -> float:
@@ -87,7 +95,7 @@ def _meet(
 
 def sentence(one: Beside) -> str:
     """The line above the figures."""
-    return words.neighbours_sentence(one.found, one.part.where, one.meeting.identical)
+    return words.neighbours_sentence(one.found, one.part.where, one.identical)
 
 
 def neighbours_figure(one: Beside) -> tuple[go.Figure, Described]:
@@ -171,9 +179,9 @@ def remarks(one: Beside) -> list[str]:
 
 def absent(one: Beside) -> str:
     """Which of the view's languages have nothing at this sparsity; empty when all have."""
-    missing = [code for code in one.view.languages if code not in one.found.languages]
-    names = ", ".join(plain_name(code) for code in missing)
-    return f"Not at this sparsity, so not compared: {names}." if missing else ""
+    there = {*one.found.languages, *(key.language for key in one.identical)}
+    names = ", ".join(plain_name(code) for code in one.view.languages if code not in there)
+    return f"Not at this sparsity, so not compared: {names}." if names else ""
 
 
 def _scopes(view: View, by: str) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def _same(identical: Sequence[TicketKey]) -> str:
     if not identical:
         return ""
     names = " and ".join(f"{plain_name(key.language)} (seed {key.seed})" for key in identical)
-    return f"It is, weight for weight, the atlas's own sub-network of {names}, so that its likeness to it is no finding."
+    return f"It is, weight for weight, the atlas's own sub-network of {names}: its likeness to that is no finding."
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
