@@ -11,14 +11,14 @@ from lsn_core.ui import shell
 view, address = shell.enter("overlap")
 
 from lsn_core.ui import controls
-from lsn_core.ui.figures import figure_block
+from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import overlap_view, pair_view
 
 with st.container(horizontal=True, key="controls"):
     part = controls.part(view.atlas.layout, address)
 overlap_view.check(view, need=2)
 
-st.markdown(overlap_view.sentence(view, part))
+say(overlap_view.sentence(view, part))
 if gaps := overlap_view.gaps(view):
     st.caption(gaps)
 with st.container(horizontal=True, key="levels"):
@@ -40,7 +40,7 @@ with right:
             lambda: controls.take_click("ranking", view.languages),
         )
     else:
-        st.markdown(pair_view.sentence(view, part, pair))
+        say(pair_view.sentence(view, part, pair))
         figure_block(*pair_view.layers_figure(view, pair), "pair_layers")
 
 if pair is not None:

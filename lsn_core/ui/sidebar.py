@@ -11,15 +11,10 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.ui import states, store
 from lsn_core.ui.address import Address
 from lsn_core.ui.view import View
-from lsn_core.viz.labels import language_line, task_name
+from lsn_core.viz.labels import METHOD_NAMES, language_line, task_name
 from lsn_core.viz.measures import MEASURES, default_measure
 from lsn_core.viz.theme import THEMES
 
-METHOD_NAMES = {
-    "imp": "iterative pruning",
-    "oneshot": "one-shot pruning",
-    "random": "random control",
-}
 METHOD_HELP = (
     "How the weights to keep were chosen. Iterative: train, remove a tenth of the smallest weights, put "
     "the rest back to where it was, again and again. One-shot: train once, remove at once. Random: which "

@@ -13,6 +13,11 @@ TASKS = {
     "pos": "parts of speech",
     "nli": "inference",
 }
+METHOD_NAMES = {
+    "imp": "iterative pruning",
+    "oneshot": "one-shot pruning",
+    "random": "random control",
+}
 
 
 def plain_name(code: str) -> str:
