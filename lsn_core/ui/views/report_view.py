@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ from lsn_core.viz.report import UNTITLED, report_html
 from lsn_core.viz.theme import DARK
 
 _CODE_MB = 5  # about: the code that draws the figures, which every report carries
+_TYPED_LAST = 0.25  # seconds
 _KEPT = (
     "Pins are yours alone. This browser finds them again when the page is reloaded or opened in another tab, until "
     "the server is started anew or you have been away for 12 hours. Save the report to keep it for good."
@@ -66,9 +68,7 @@ def head(board: Board) -> None:
     )
     st.download_button(
         "Save the report",
-        lambda: report_html(
-            board.title, board.introduction, [pin.exhibit for pin in board.pins], datetime.now(UTC)
-        ),
+        lambda: _file(board),
         "report.html",
         "text/html",
         on_click="ignore",
@@ -78,6 +78,17 @@ def head(board: Board) -> None:
     )
     some_dark = any(pin.exhibit.colours[0] == DARK.background for pin in board.pins)
     st.caption(_KEPT + (_SOME_DARK if some_dark else ""))
+
+
+def _file(board: Board) -> bytes:
+    """The report as it is now, after what was typed last has come in.
+
+    A field sends its text when it is left, so the press on Save that leaves it comes along with the text. The
+    text has its own way in, and a moment is enough for it.
+    """
+    time.sleep(_TYPED_LAST)
+    exhibits = [pin.exhibit for pin in board.pins]
+    return report_html(board.title, board.introduction, exhibits, datetime.now(UTC))
 
 
 def summary(pinned: tuple[Pin, ...]) -> str:
