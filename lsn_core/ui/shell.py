@@ -35,6 +35,19 @@ STYLE = """
 </style>
 """
 
+# `?embed=true`: what is seen, without what only serves to change or keep it.
+EMBEDDED_STYLE = """
+<style>
+    [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
+    .st-key-controls, .st-key-levels, .st-key-pair, .st-key-cell,
+    [class*="st-key-save_"], [class*="st-key-numbers_"] { display: none; }
+    [data-testid="stMainBlockContainer"] { padding: 0.5rem 1rem; max-width: none; }
+    [data-testid="stMainBlockContainer"] h1 { font-size: 1.25rem; padding: 0; }
+    [data-testid="stMainBlockContainer"], [data-testid="stMainBlockContainer"] > div { gap: 0.25rem; }
+    [data-testid="stMainBlockContainer"] p { line-height: 1.35; }
+</style>
+"""
+
 
 @dataclass(frozen=True)
 class PageSpec:
@@ -78,6 +91,8 @@ def run(root: Path) -> None:
         st.switch_page(routes[PAGES[0].name], query_params=st.query_params.to_dict())
     st.set_page_config(page_title=f"{current.title} · {PRODUCT}", layout="wide", initial_sidebar_state="auto")
     st.html(STYLE)
+    if st.context.is_embedded:
+        st.html(EMBEDDED_STYLE)
     unseen = _fetch_chart_code()
     # These bring pandas and scipy: the browser has work while they load.
     from lsn_core.ui import pins
@@ -180,7 +195,17 @@ def _finish(frame: Frame) -> None:
             frame.notes.warning(note)
     if frame.corner is not None:
         with frame.corner:
-            _offer_link(link(frame))
+            if st.context.is_embedded:
+                st.caption(f"{_shown(frame.content)}[Open in the dashboard]({link(frame)})")
+            else:
+                _offer_link(link(frame))
+
+
+def _shown(content: View | states.Trouble) -> str:
+    """Which sub-networks an embedded page is about, as there is no side bar to say it."""
+    if isinstance(content, states.Trouble):
+        return ""
+    return f"Atlas {content.atlas.name}, task {content.task}, {100 * content.sparsity:g} % removed · "
 
 
 def _offer_link(address: str) -> None:
