@@ -16,11 +16,10 @@ from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
 from lsn_core.viz.dendrogram import STRONG_SUPPORT, tree_figure
-from lsn_core.viz.measures import JACCARD, NEUTRALITY
+from lsn_core.viz.measures import DISTANCES, JACCARD, NEUTRALITY
 from lsn_core.viz.words.overlap import tree_sentence
 
 DISTANCE_WORDS = {NEUTRALITY.token: "neutrality", JACCARD.token: "Jaccard overlap"}
-DISTANCES = {NEUTRALITY.token: "1 − neutrality", JACCARD.token: "1 − Jaccard"}
 
 
 def with_distance(view: View) -> View:
