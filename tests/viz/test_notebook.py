@@ -117,8 +117,7 @@ def test_code_of_the_readme_runs_without_streamlit(atlas: Atlas, tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
-        len(fig.data)
-        for fig in (overlap_figure(atlas), tree_figure(atlas), layers_figure(atlas, "en", "sw"))
+        len(fig.data) for fig in (overlap_figure(atlas), tree_figure(atlas), layers_figure(atlas, "en", "sw"))
     ]
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Figure 1. Overlap" in report

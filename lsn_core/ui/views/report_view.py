@@ -151,6 +151,7 @@ def exhibit(board: Board, place: int) -> None:
             st.caption(f"[Live view of figure {place + 1}]({shown.link})")
 
 
+@st.fragment
 def _text_control(
     control: Callable[..., str],
     label: str,
@@ -160,7 +161,11 @@ def _text_control(
     longest: int,
     placeholder: str,
 ) -> None:
-    """A field whose text is the board's: Streamlit forgets a field as soon as another page is shown."""
+    """A field whose text is the board's: Streamlit forgets a field as soon as another page is shown.
+
+    It runs again by itself: the figures stand still while people write, and a press on Save right after the last
+    word does not meet a page that is drawn anew.
+    """
     st.session_state.setdefault(key, value)
     control(
         label,
