@@ -197,7 +197,7 @@ def _finish(frame: Frame) -> None:
         with frame.corner:
             if st.context.is_embedded:
                 st.caption(f"{_shown(frame.content)}[Open in the dashboard]({link(frame)})")
-            else:
+            elif frame.page.name != REPORT:  # pins are one visitor's own: no link leads to them
                 _offer_link(link(frame))
 
 

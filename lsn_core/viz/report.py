@@ -28,6 +28,7 @@ from lsn_core.viz.measures import MEASURES
 from lsn_core.viz.theme import DARK, LIGHT, Theme
 
 SHOWN_ROWS = 200  # of a table; all of them are in its CSV
+BRIEF = 100  # characters of a figure's description in the list of figures
 UNTITLED = "Language sub-networks"
 
 PAPER = """\
@@ -236,10 +237,17 @@ def _contents(exhibits: Sequence[Exhibit]) -> str:
     if len(exhibits) < 2:
         return ""
     items = "".join(
-        f'<li><a href="#figure-{place}">{_text(exhibit.title)}</a></li>'
+        f'<li><a href="#figure-{place}">{_text(f"{exhibit.title}: {_brief(exhibit)}")}</a></li>'
         for place, exhibit in enumerate(exhibits, 1)
     )
     return f'<nav aria-label="Figures"><ol>{items}</ol></nav>'
+
+
+def _brief(exhibit: Exhibit) -> str:
+    """What tells a figure from others of the same title: how its caption, or else its description, begins."""
+    text = exhibit.caption.strip() or exhibit.about.alt
+    start = re.split(r"\n|\. |: ", text, maxsplit=1)[0].rstrip(".")
+    return start if len(start) <= BRIEF else f"{start[:BRIEF].rstrip()} …"
 
 
 def _sources(origins: Sequence[Origin]) -> Iterator[str]:
@@ -351,12 +359,14 @@ nav ol { margin: 0; padding-left: 1.5rem; }
 table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: 0.4rem 0; }
 th, td { border-bottom: 1px solid; padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top; }
-.facts th { white-space: nowrap; font-weight: 600; }
+.facts th { font-weight: 600; }
+.facts td { overflow-wrap: anywhere; }
 dt { font-weight: 600; margin-top: 0.6rem; }
 dd { margin: 0; }
 pre { border: 1px solid; border-radius: 6px; padding: 0.75rem; overflow-x: auto; font-size: 0.8rem; }
 summary { cursor: pointer; }
 :focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
+@media (max-width: 640px) { .heatmap-label { display: none; } }
 @media print {
     figure, tr, pre { break-inside: avoid; }
     h2, h3 { break-after: avoid; }

@@ -28,10 +28,12 @@ VIEWS = {
     "transfer": "transfer?atlas=demo",
     "transfer-cell": "transfer?atlas=demo&against=random&cell=zh.de",
     "methods": "methods",
+    "overlap-embedded": "overlap?embed=true",
+    "report-empty": "report",
     "tree": "tree",
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
 }
-WITHOUT_FIGURE = {"methods"}
+WITHOUT_FIGURE = {"methods", "report-empty"}
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
 CONTENT_HEIGHT = """

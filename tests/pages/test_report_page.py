@@ -41,6 +41,13 @@ def test_nothing_pinned_says_what_to_do(visit: Visit) -> None:
     assert [link.proto.page for link in app.main.get("page_link")] == ["overlap"]
 
 
+def test_no_link_pretends_to_lead_to_the_pins(visit: Visit) -> None:
+    app = visit("overlap")
+    assert len(app.code) == 2
+    assert app.code[1].value == f"{app.code[0].value}&embed=true"
+    assert not to(pin(app, "overlap_map"), "report").code
+
+
 def test_report_needs_no_atlas(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LSN_MASKS", str(tmp_path))
     app = visit("report")

@@ -78,6 +78,7 @@ def test_everything_is_there_in_order() -> None:
     assert page.texts["title"] == page.texts["h1"] == ["My report"]
     assert page.texts["h2"][:2] == ["Figure 1. Title of first", "Figure 2. Title of second"]
     assert page.all("html")[0]["lang"] == "en"
+    assert page.texts["li"] == ["Title of first: One", "Title of second: alt of second"]
     assert [chart["aria-label"] for chart in page.all("div") if chart.get("class") == "chart"] == [
         "alt of first", "alt of second"
     ]  # fmt: skip
