@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lsn_core.masks.atlas import Atlas as Atlas
     from lsn_core.masks.mask import Mask as Mask
 
+__version__ = "0.1.0"
 __all__ = ["Atlas", "Mask", "overlap", "tree"]
 
 _HOMES = {

@@ -11,7 +11,7 @@ from lsn_core.ui import shell
 view, address = shell.enter("anatomy")
 
 from lsn_core.ui import controls, subnetworks
-from lsn_core.ui.figures import figure_block
+from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import anatomy_view
 
 there = subnetworks.sources(view)
@@ -25,14 +25,14 @@ st.caption(anatomy_view.follows(*(subnetworks.follows(side) for side in ("left",
 anatomy = anatomy_view.open_masks(view, first, second)
 layout = view.atlas.layout
 
-st.markdown(anatomy_view.sentence(anatomy))
+say(anatomy_view.sentence(anatomy))
 for line in anatomy_view.notes(anatomy):
     st.caption(line)
 
 maps = st.container()
 st.subheader("One weight matrix", anchor=False)
 matrix = controls.matrix(layout, anatomy_view.first_matrix(anatomy), address)
-st.markdown(anatomy_view.matrix_sentence(anatomy, matrix))
+say(anatomy_view.matrix_sentence(anatomy, matrix))
 
 with maps:
     columns = st.columns(2, gap="medium")

@@ -9,7 +9,7 @@ from lsn_core.ui import shell
 view, address = shell.enter("core")
 
 from lsn_core.ui import controls, states
-from lsn_core.ui.figures import figure_block
+from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import core_view
 
 core_view.check(view)
@@ -18,7 +18,7 @@ with st.container(horizontal=True, key="controls"):
     at_least = controls.core(len(view.languages), address)
 core = core_view.count(view, part, at_least)
 
-st.markdown(core_view.sentence(core))
+say(core_view.sentence(core))
 for line in core_view.notes(core):
     st.caption(line)
 
@@ -28,12 +28,12 @@ with left:
     figure_block(*core_view.bars(core), "core_bars")
 with right:
     st.subheader("Kept by one language alone", anchor=False)
-    st.markdown(core_view.alone_sentence(core))
+    say(core_view.alone_sentence(core))
     figure_block(*core_view.alone(core), "core_alone")
 
 st.subheader("Where the core is larger or smaller than expected", anchor=False)
 if core.has_reference:
-    st.markdown(core_view.places_sentence(core))
+    say(core_view.places_sentence(core))
     figure_block(*core_view.places(core), "core_places")
 else:
     states.show(states.no_reference(view.atlas, view.task, view.languages))

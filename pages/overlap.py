@@ -11,7 +11,7 @@ from lsn_core.ui import shell
 view, address = shell.enter("overlap")
 
 from lsn_core.ui import controls, states, store, subnetworks
-from lsn_core.ui.figures import figure_block
+from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import overlap_view, pair_view
 from lsn_core.viz.labels import plain_name
 
@@ -20,7 +20,7 @@ with st.container(horizontal=True, key="controls"):
     order_by = controls.order(address)
 overlap_view.check(view, need=2)
 
-st.markdown(overlap_view.sentence(view, part))
+say(overlap_view.sentence(view, part))
 if gaps := overlap_view.gaps(view):
     st.caption(gaps)
 with st.container(horizontal=True, key="levels"):
@@ -42,7 +42,7 @@ with right:
             lambda: controls.take_click("ranking", view.languages),
         )
     else:
-        st.markdown(pair_view.sentence(view, part, pair))
+        say(pair_view.sentence(view, part, pair))
         subnetworks.link(view, address, pair, view.method, view.sparsity)
         if store.has_transfer(view, pair):
             st.page_link(

@@ -9,7 +9,7 @@ from lsn_core.ui import shell
 view, address = shell.enter("transfer")
 
 from lsn_core.ui import controls, states, subnetworks
-from lsn_core.ui.figures import figure_block
+from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import transfer_view
 from lsn_core.viz.labels import plain_name
 
@@ -19,7 +19,7 @@ with st.container(horizontal=True, key="controls"):
     found = transfer_view.select(view, rows, kind)
     show = controls.transfer_show(transfer_view.shows(found), address)
 
-st.markdown(transfer_view.sentence(found))
+say(transfer_view.sentence(found))
 if notes := transfer_view.notes(view, found):
     st.caption(notes)
 
@@ -34,7 +34,7 @@ with left:
     )
 with right:
     if chosen is not None:
-        st.markdown(transfer_view.cell_words(found, chosen))
+        say(transfer_view.cell_words(found, chosen))
         st.page_link(
             "pages/overlap.py",
             label=f"What {plain_name(chosen[0])} and {plain_name(chosen[1])} share",
@@ -52,7 +52,7 @@ with left:
     except states.CannotDraw as stop:
         states.show(stop.trouble)
     else:
-        st.markdown(transfer_view.link_words(view, found, overlap))
+        say(transfer_view.link_words(view, found, overlap))
         figure_block(
             *transfer_view.scatter(view, found, overlap, chosen),
             "transfer_link",
@@ -61,5 +61,5 @@ with left:
 with right:
     st.subheader("Best donors", anchor=False)
     if words := transfer_view.donor_words(found):
-        st.markdown(words)
+        say(words)
     figure_block(*transfer_view.donors_figure(view, found), "transfer_donors")

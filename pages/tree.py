@@ -9,7 +9,7 @@ from lsn_core.ui import shell
 view, address = shell.enter("tree")
 
 from lsn_core.ui import controls, store
-from lsn_core.ui.figures import figure_block
+from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import overlap_view, tree_view
 from lsn_core.viz.labels import listed
 
@@ -22,7 +22,7 @@ overlap_view.check(view, need=3)
 
 tree = tree_view.build(view, part, linkage)
 clades = tree_view.clades(tree)
-st.markdown(tree_view.sentence(tree, view))
+say(tree_view.sentence(tree, view))
 st.markdown(tree_view.cut_words(tree, groups))
 with st.container(horizontal=True, vertical_alignment="bottom", key="clade"):
     chosen = controls.clade(clades, address)

@@ -9,7 +9,7 @@ from lsn_core.ui import shell
 view, address = shell.enter("upload")
 
 from lsn_core.ui import controls, states
-from lsn_core.ui.figures import figure_block
+from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import upload_files, upload_view
 
 st.markdown(upload_files.about(view))
@@ -28,12 +28,12 @@ if files := upload_files.sound(view):
     except states.CannotDraw as stop:
         states.show(stop.trouble)
     else:
-        st.markdown(upload_view.sentence(beside))
+        say(upload_view.sentence(beside))
         for remark in upload_view.remarks(beside):
             st.caption(remark)
         figure_block(*upload_view.neighbours_figure(beside), "upload_beside")
     st.subheader("Where it keeps weights", anchor=False)
-    st.markdown(upload_view.density_sentence(view, file))
+    say(upload_view.density_sentence(view, file))
     left, right = st.columns(2, gap="medium")
     with left:
         figure_block(*upload_view.density_figure(view, file, beside, "layer"), "upload_layers")

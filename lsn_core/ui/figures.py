@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-SVG_TITLE = "Save as SVG"
+from lsn_core.ui import pins, shell, store
+from lsn_core.ui.view import View
+from lsn_core.viz.described import SVG_TITLE, Described, chart_config, to_csv
+from lsn_core.viz.report import Exhibit, figure_html
+
+_REFUSED = "pin_refused_"
 
 # The chart's own camera saves the picture; this button presses it, to be found by name and by keyboard.
 _SAVE_SVG = st.components.v2.component(
@@ -38,18 +42,10 @@ _SAVE_SVG = st.components.v2.component(
 )
 
 
-@dataclass(frozen=True)
-class Described:
-    """What goes with a figure.
-
-    `name` is the stem of downloaded files, `alt` says in a sentence what the figure shows to those who cannot
-    see it, `how` in a line how it was computed, and `table` holds the numbers in it.
-    """
-
-    name: str
-    alt: str
-    how: str
-    table: pd.DataFrame
+def say(sentence: str) -> None:
+    """Write the sentence that says what the next figures show; it goes with them into a report."""
+    st.markdown(sentence)
+    shell.frame().sentence = sentence
 
 
 def figure_block(
@@ -93,13 +89,14 @@ def figure_block(
             )
             st.download_button(
                 "HTML",
-                lambda: to_html(fig, about),
+                lambda: figure_html(Exhibit.of(fig, about.name, about)),
                 f"{about.name}.html",
                 "text/html",
                 on_click="ignore",
                 key=f"html_{key}",
                 help="One file that shows this figure, alive, with no network",
             )
+            _pin_button(fig, about, key)
             if extra is not None:
                 st.download_button(
                     extra[0],
@@ -109,39 +106,50 @@ def figure_block(
                     on_click="ignore",
                     key=f"extra_{key}",
                 )
+        if refused := st.session_state.pop(f"{_REFUSED}{key}", None):
+            st.warning(refused)
         numbers = st.expander("The numbers in this figure", key=f"numbers_{key}", on_change="rerun")
         if numbers.open:  # a closed table is not sent: what draws it would hold up the first figure
             numbers.dataframe(about.table, hide_index=True, width="stretch")
 
 
-def chart_config(name: str) -> dict[str, Any]:
-    """Plotly's settings: one button, which saves an SVG, and nothing that moves the axes by accident."""
-    return {
-        "modeBarButtons": [["toImage"]],
-        "displaylogo": False,
-        "toImageButtonOptions": {"format": "svg", "filename": name},
-        "locales": {"en": {"dictionary": {"Download plot": SVG_TITLE}}},
-        "scrollZoom": False,
-    }
+def _pin_button(fig: go.Figure, about: Described, key: str) -> None:
+    """Pin the figure as it is now, or take it out of the report again."""
+    frame = shell.frame()
+    pinned = _pinned(fig, about, key)
+    st.button(
+        "Pin" if pinned is None else "Pinned",
+        key=f"pin_{key}",
+        on_click=_pin if pinned is None else _unpin,
+        args=(fig, about, key, frame, frame.sentence) if pinned is None else (pinned,),
+        help="Keep this figure, as it is now, for your report"
+        if pinned is None
+        else "In your report; press to take it out again",
+    )
 
 
-def to_csv(table: pd.DataFrame) -> bytes:
-    """The table as CSV in UTF-8; undefined is an empty field."""
-    return table.to_csv(index=False).encode()
+def _pinned(fig: go.Figure, about: Described, key: str) -> str | None:
+    """The id of the pin that holds this very figure, if there is one."""
+    others = {pin.id for pin in pins.board().pins if pin.chart == key}
+    if not others:
+        return None
+    found = pins.Pin.of(key, Exhibit.of(fig, "", about)).id
+    return found if found in others else None
 
 
-def to_html(fig: go.Figure, about: Described) -> bytes:
-    """The figure as one page that needs no network, with its description under it."""
-    chart = fig.to_html(include_plotlyjs=True, full_html=False, config=chart_config(about.name))
-    ink, background = fig.layout.font.color, fig.layout.paper_bgcolor
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        f"<meta name='viewport' content='width=device-width'><title>{about.name}</title></head>"
-        f"<body style='margin:1rem;font-family:sans-serif;color:{ink};background:{background}'>"
-        f"<figure role='img' aria-label='{_escape(about.alt)}' style='margin:0'>{chart}"
-        f"<figcaption>{_escape(about.how)}</figcaption></figure></body></html>"
-    ).encode()
+def _pin(fig: go.Figure, about: Described, key: str, frame: shell.Frame, sentence: str) -> None:
+    exhibit = Exhibit.of(
+        fig,
+        frame.page.title,
+        replace(about, table=about.table.copy()),
+        sentence=sentence,
+        link=shell.link(frame),
+        origin=store.origin(frame.content) if isinstance(frame.content, View) else None,
+    )
+    refused = pins.add(pins.Pin.of(key, exhibit))
+    if refused is not None:
+        st.session_state[f"{_REFUSED}{key}"] = refused
 
 
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;")
+def _unpin(name: str) -> None:
+    pins.board().remove(name)

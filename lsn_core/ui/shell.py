@@ -12,11 +12,14 @@ from streamlit.delta_generator import DeltaGenerator
 from lsn_core.errors import LsnError
 from lsn_core.ui import states
 from lsn_core.ui.address import Address
+from lsn_core.ui.copying import copy_button
 from lsn_core.ui.view import View
 
 PRODUCT = "Language sub-networks"
+REPORT = "report"
 _FETCHED = "chart_code_fetched"
 _FRAME = "frame"  # the current run's frame; a page's script that finds none was not reached through `run`
+_LAST = "last_frame"  # that of the run before, for parts of a page that run again by themselves
 
 STYLE = """
 <style>
@@ -26,11 +29,24 @@ STYLE = """
     }
     /* Streamlit's own 0.6 leaves small text below the contrast that WCAG asks for. */
     [data-testid="stCaptionContainer"] { opacity: 0.82; }
-    .st-key-fetch { display: none; }
+    .st-key-fetch, .st-key-keeper { display: none; }
     [data-testid="stMetric"] { min-width: 8.5rem; }
     [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
     /* On a narrow screen a cell is too small for its number; a tap shows it. */
     @media (max-width: 640px) { .heatmap-label { display: none; } }
+</style>
+"""
+
+# `?embed=true`: what is seen, without what only serves to change or keep it.
+EMBEDDED_STYLE = """
+<style>
+    [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
+    .st-key-controls, .st-key-levels, .st-key-pair, .st-key-cell,
+    [class*="st-key-save_"], [class*="st-key-numbers_"] { display: none; }
+    [data-testid="stMainBlockContainer"] { padding: 0.5rem 1rem; max-width: none; }
+    [data-testid="stMainBlockContainer"] h1 { font-size: 1.25rem; padding: 0; }
+    [data-testid="stMainBlockContainer"], [data-testid="stMainBlockContainer"] > div { gap: 0.25rem; }
+    [data-testid="stMainBlockContainer"] p { line-height: 1.35; }
 </style>
 """
 
@@ -51,16 +67,22 @@ PAGES = (
     PageSpec("core", "Neutral core", "pages/core.py"),
     PageSpec("anatomy", "Anatomy", "pages/anatomy.py"),
     PageSpec("upload", "Upload", "pages/upload.py"),
+    PageSpec(REPORT, "Report", "pages/report.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
 
 
 @dataclass
 class Frame:
-    """What a page's script gets from the frame, and the places beside and under its heading."""
+    """What a page's script gets from the frame, and the places beside and under its heading.
+
+    `sentence` is the last one that the page has said of what is seen.
+    """
 
     address: Address
     content: View | states.Trouble
+    page: PageSpec
+    sentence: str = ""
     corner: DeltaGenerator | None = None
     notes: DeltaGenerator | None = None
 
@@ -73,17 +95,24 @@ def run(root: Path) -> None:
         st.switch_page(routes[PAGES[0].name], query_params=st.query_params.to_dict())
     st.set_page_config(page_title=f"{current.title} · {PRODUCT}", layout="wide", initial_sidebar_state="auto")
     st.html(STYLE)
+    if st.context.is_embedded:
+        st.html(EMBEDDED_STYLE)
     unseen = _fetch_chart_code()
-    from lsn_core.ui.sidebar import sidebar  # brings pandas and scipy: the browser has work while they load
+    # These bring pandas and scipy: the browser has work while they load.
+    from lsn_core.ui import pins
+    from lsn_core.ui.sidebar import sidebar
 
     address = Address(st.session_state, st.query_params.to_dict())
     with st.sidebar:
         st.markdown(f"**{PRODUCT}**")
         menu = st.container(gap="xxsmall", key="menu")
         content = sidebar(root, address)
+    pinned = len(pins.board().pins)
     for spec in PAGES:
-        menu.page_link(routes[spec.name], label=spec.title, query_params=address.link(spec.name))
-    frame = st.session_state[_FRAME] = Frame(address, content)
+        label = f"{spec.title} ({pinned})" if spec.name == REPORT and pinned else spec.title
+        menu.page_link(routes[spec.name], label=label, query_params=address.link(spec.name))
+    spec = next(spec for spec in PAGES if spec.name == current.url_path)
+    frame = st.session_state[_FRAME] = Frame(address, content, spec)
     try:
         current.run()
     except states.CannotDraw as stop:
@@ -93,8 +122,9 @@ def run(root: Path) -> None:
         states.show(states.unforeseen(str(error), folder))
     finally:
         address.remember()
-        del st.session_state[_FRAME]
-    _finish(frame, current.url_path)
+        st.session_state[_LAST] = st.session_state.pop(_FRAME)
+    _finish(frame)
+    pins.keep()
     unseen.empty()
 
 
@@ -124,8 +154,10 @@ def heading(name: str) -> Frame:
     frame: Frame = st.session_state[_FRAME]
     frame.address.enter(name)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        st.title(next(spec.title for spec in PAGES if spec.name == name), anchor=False, width="content")
-        frame.corner = st.container(width="content")
+        st.title(frame.page.title, anchor=False, width="content")
+        frame.corner = st.container(
+            width="content", horizontal=True, vertical_alignment="center", gap="small", key="corner"
+        )
     frame.notes = st.container()
     return frame
 
@@ -147,7 +179,18 @@ def enter(name: str) -> tuple[View, Address]:
     return frame.content, frame.address
 
 
-def _finish(frame: Frame, name: str) -> None:
+def frame() -> Frame:
+    """The frame of this run, or, in a part of a page that runs again by itself, of the run that drew it."""
+    found: Frame = st.session_state.get(_FRAME) or st.session_state[_LAST]
+    return found
+
+
+def link(frame: Frame) -> str:
+    """The whole address that restores the page as it is; complete once the page's controls are known."""
+    return f"{st.context.url or f'/{frame.page.name}'}?{urlencode(frame.address.link(frame.page.name))}"
+
+
+def _finish(frame: Frame) -> None:
     """What can be said when all controls are known: what the address could not have, the link, the address."""
     tokens = frame.address.settle()
     if tokens is not None:
@@ -156,10 +199,33 @@ def _finish(frame: Frame, name: str) -> None:
         for note in frame.address.notes:
             frame.notes.warning(note)
     if frame.corner is not None:
-        with frame.corner, st.popover("Link to this view", type="tertiary"):
-            link = f"{st.context.url or f'/{name}'}?{urlencode(frame.address.link(name))}"
-            st.code(link, language=None, wrap_lines=True)
-            st.caption("Opens this page as it is now, for anyone who can reach this server.")
+        with frame.corner:
+            if st.context.is_embedded:
+                st.caption(f"{_shown(frame.content)}[Open in the dashboard]({link(frame)})")
+            elif frame.page.name != REPORT:  # pins are one visitor's own: no link leads to them
+                _offer_link(link(frame))
+
+
+def _shown(content: View | states.Trouble) -> str:
+    """Which sub-networks an embedded page is about, as there is no side bar to say it."""
+    if isinstance(content, states.Trouble):
+        return ""
+    return f"Atlas {content.atlas.name}, task {content.task}, {100 * content.sparsity:g} % removed · "
+
+
+def _offer_link(address: str) -> None:
+    copy_button(
+        address,
+        label="Copy link",
+        done="Link copied",
+        failed="The browser does not let the link be copied: it stands under Link to this view.",
+        key="copy_link",
+    )
+    with st.popover("Link to this view", type="tertiary"):
+        st.code(address, language=None, wrap_lines=True)
+        st.caption("Opens this page as it is now, for anyone who can reach this server.")
+        st.code(f"{address}&embed=true", language=None, wrap_lines=True)
+        st.caption("The same without menu and controls, for a slide or a notebook.")
 
 
 def _routes() -> dict[str, st.Page]:

@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from lsn_core.analysis import provenance
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.cores import Membership, membership
 from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_counts
 from lsn_core.analysis.overlap import overlap_table
+from lsn_core.analysis.provenance import Origin
 from lsn_core.analysis.tables import scores_table
 from lsn_core.analysis.transfer import transfer_rows
 from lsn_core.analysis.tree_comparison import Comparison, compare
@@ -277,6 +279,18 @@ def uploaded_mask(upload: Upload) -> Mask:
 @st.cache_resource(show_spinner="Reading the upload …", max_entries=8, scope="session")
 def _uploaded_mask(_ticket: Ticket, content_hash: str) -> Mask:
     return _ticket.mask(_ticket.levels[0])
+
+
+def origin(view: View) -> Origin:
+    """Where the numbers of the view's sub-networks come from."""
+    keys = [
+        key
+        for key in view.catalogue.tickets
+        if (key.task, key.method) == (view.task, view.method)
+        and key.language in view.languages
+        and key.seed in view.seeds
+    ]
+    return provenance.origin(view.atlas, keys, view.sparsity)
 
 
 def scores(view: View) -> pd.DataFrame:

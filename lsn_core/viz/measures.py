@@ -68,6 +68,8 @@ JACCARD = Measure(
     whole=(0.0, 1.0),
 )
 MEASURES = (NEUTRALITY, ABOVE_REFERENCE, ABOVE_CHANCE, JACCARD)
+DISTANCES = {NEUTRALITY.token: "1 − neutrality", JACCARD.token: "1 − Jaccard"}
+"""The measures that the distances of a tree are made from, and the words on its axis."""
 
 
 def default_measure(has_base: bool, seeds: int) -> Measure:

@@ -36,11 +36,14 @@ VIEWS = {
     "anatomy-base": "anatomy?right=base@50&compare=shared&matrix=encoder.layer.2.output.dense.weight",
     "anatomy-alone": "anatomy?atlas=demo&left=mlm-sw-imp-s1@80&right=none",
     "methods": "methods",
+    "overlap-embedded": "overlap?embed=true",
+    "report-empty": "report",
     "tree": "tree",
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
     "tree-group": "tree?measure=jaccard&groups=5&group=ur.hi&untangle=on",
 }
 WITHOUT_FIGURE = {"methods", "upload"}
+WITHOUT_FIGURE = {"methods", "report-empty"}
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
 CONTENT_HEIGHT = """

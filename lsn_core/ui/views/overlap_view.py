@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from lsn_core.analysis.calibration import LanguageMatrix
-from lsn_core.analysis.trees import build_tree
-from lsn_core.errors import LsnError
 from lsn_core.languages import in_family_order
 from lsn_core.ui import states, store
 from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
-from lsn_core.viz import heatmap, ranking
+from lsn_core.viz import heatmap, overlap_map, ranking
 from lsn_core.viz.labels import plain_name, scope_name
-from lsn_core.viz.measures import JACCARD, NEUTRALITY, Measure
-from lsn_core.viz.words.overlap import Estimate, overlap_sentence, pair_extremes, pair_mean, parts_sentence
+from lsn_core.viz.overlap_map import cell_texts, colours, drawn, reference_marks
+from lsn_core.viz.words.overlap import overlap_sentence, pair_extremes, pair_mean, parts_sentence
 
 CLUSTER = "cluster"
 BAND_WORDS = "The band beside the names shows their branch of the family tree."
@@ -108,11 +107,8 @@ def languages_figure(
     order, linkage, words = language_order(view, part.single, order_by)
     if part.scope is None:
         return _panels(view, part, order, chosen, order_by)
-    found = store.matrix(view, view.measure.key, part.scope, order)
-    hover = _hover(view, found)
-    shown = _colours(view.measure, found.value)
-    fig = heatmap.overlap_heatmap(
-        order, _drawn(found, view.measure), hover, shown, view.theme, linkage, chosen
+    fig = overlap_map.language_map(
+        partial(store.matrix, view), view.measure, part.scope, order, linkage, view.theme, chosen
     )
     about = Described(
         name=file_name(view, "overlap", part.scope),
@@ -131,9 +127,12 @@ def _panels(
         scope_name(scope): store.matrix(view, view.measure.key, scope, order, replicates=0)
         for scope in part.scopes
     }
-    values = {title: _drawn(matrix, view.measure) for title, matrix in found.items()}
-    shown = _colours(view.measure, np.stack([matrix.value for matrix in found.values()]))
-    hover = {title: _hover(view, matrix) for title, matrix in found.items()}
+    values = {title: drawn(matrix, view.measure) for title, matrix in found.items()}
+    shown = colours(view.measure, np.stack([matrix.value for matrix in found.values()]))
+    hover = {
+        title: cell_texts(partial(store.matrix, view), view.measure, matrix)
+        for title, matrix in found.items()
+    }
     fig = heatmap.layer_heatmaps(order, values, hover, shown, view.theme, chosen)
     about = Described(
         name=file_name(view, "overlap", f"by-{part.by}"),
@@ -179,25 +178,10 @@ def ranking_figure(view: View, part: Part) -> tuple[go.Figure, Described]:
     return fig, about
 
 
-def reference_marks(measure: Measure, jaccard_levels: dict[str, float]) -> dict[str, float]:
-    """Where "pretrained alone" and "same language" lie on a measure's own axis."""
-    reference, chance, same = (jaccard_levels[n] for n in ("Pretrained alone", "Chance", "Same language"))
-    if measure is NEUTRALITY:
-        return {"pretrained alone": 0.0, "same language": 1.0}
-    origin = {"jaccard": 0.0, "excess": chance, "jaccard-reference": reference}[measure.key]
-    return {"pretrained alone": reference - origin, "same language": same - origin}
-
-
 def file_name(view: View, what: str, scope: str) -> str:
     """Stem of a downloaded file: what it shows, of which atlas, task, sparsity, measure and scope."""
     parts = [what, view.atlas.name, view.task, f"{100 * view.sparsity:g}", view.measure.token, scope]
     return "-".join(part.replace(" ", "-").replace("/", "-") for part in parts)
-
-
-def estimate(found: LanguageMatrix, first: str, second: str) -> Estimate:
-    """One pair's value and interval."""
-    cell = found.languages.index(first), found.languages.index(second)
-    return Estimate(float(found.value[cell]), float(found.low[cell]), float(found.high[cell]))
 
 
 def gaps(view: View) -> str:
@@ -219,21 +203,7 @@ def language_order(
     if order_by == "alphabet":
         names = sorted(view.languages, key=plain_name)
         return tuple(names), None, "Languages are ordered by their English names."
-    for measure, distance in (("neutrality", "1 − N"), ("jaccard", "1 − J")):
-        if measure == "neutrality" and view.measure is not NEUTRALITY:
-            continue
-        try:
-            tree = build_tree(store.matrix(view, measure, scope, replicates=0), "average")
-        except LsnError:
-            continue
-        place = {leaf: position for position, leaf in enumerate(tree.order)}
-        linkage = tree.linkage.copy()
-        count = len(tree.labels)
-        for column in (0, 1):
-            linkage[:, column] = [place[int(node)] if node < count else node for node in linkage[:, column]]
-        words = f"Languages are ordered by the tree above them (average linkage of {distance})."
-        return tuple(tree.labels[leaf] for leaf in tree.order), linkage, words
-    return view.languages, None, "Languages stand in a fixed order."
+    return overlap_map.language_order(partial(store.matrix, view), view.measure, scope)
 
 
 def _single_seeded(view: View) -> list[str]:
@@ -242,46 +212,6 @@ def _single_seeded(view: View) -> list[str]:
     return [
         code for code in view.languages if view.catalogue.seeds_of(view.task, view.method, code, seeds) < 2
     ]
-
-
-def _drawn(found: LanguageMatrix, measure: Measure) -> np.ndarray:
-    """Values as drawn: the diagonal of neutrality is 1 by definition and says nothing."""
-    values = np.array(found.value)
-    if measure is NEUTRALITY:
-        np.fill_diagonal(values, np.nan)
-    return values
-
-
-def _colours(measure: Measure, values: np.ndarray) -> heatmap.Colours:
-    different = np.array(values)
-    if measure is NEUTRALITY:
-        index = np.arange(values.shape[-1])
-        different[..., index, index] = np.nan
-    return heatmap.colours(measure.axis, different, measure.digits, measure.whole)
-
-
-def _hover(view: View, found: LanguageMatrix) -> list[list[str]]:
-    chance, reference, jaccard = (
-        store.matrix(view, key, found.scope, found.languages, replicates=0)
-        for key in ("chance", "reference", "jaccard")
-    )
-    digits = view.measure.digits
-    rows = []
-    for a, first in enumerate(found.languages):
-        row = []
-        for b, second in enumerate(found.languages):
-            lines = [heatmap.hover_title(first, second)]
-            if a != b or view.measure is not NEUTRALITY:
-                lines.append(f"{view.measure.name}: {_number(found.value[a, b], digits)}")
-            if np.isfinite(found.low[a, b]):
-                lines.append(f"95 % interval {found.low[a, b]:.{digits}f} to {found.high[a, b]:.{digits}f}")
-            if view.measure is not JACCARD:
-                lines.append(f"Jaccard: {_number(jaccard.value[a, b], 3)}")
-            lines.append(f"pretrained alone: {_number(reference.value[a, b], 3)}")
-            lines.append(f"chance: {_number(chance.value[a, b], 3)}")
-            row.append("<br>".join(lines))
-        rows.append(row)
-    return rows
 
 
 def _table(view: View, scopes: list[str], order: tuple[str, ...], replicates: int = 400) -> pd.DataFrame:
@@ -320,10 +250,6 @@ def _seed_words(view: View) -> str:
     if len(view.seeds) == 1:
         return f"one seed ({view.seeds[0]})"
     return f"mean over pairs of seeds ({', '.join(str(seed) for seed in view.seeds)})"
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if np.isfinite(value) else "undefined"
 
 
 def _off_diagonal(found: LanguageMatrix) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,19 +15,15 @@ from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.ui.views import transfer_view
-from lsn_core.ui.views.overlap_view import estimate, file_name, reference_marks
+from lsn_core.ui.views.overlap_view import file_name
 from lsn_core.viz.dots import Dots, dots_figure
 from lsn_core.viz.labels import plain_name
-from lsn_core.viz.measures import ABOVE_CHANCE, JACCARD
+from lsn_core.viz.overlap_map import REPLICATES, Pair, estimate, pair_profile
 from lsn_core.viz.profile import Profile, component_profile, layer_profile
 from lsn_core.viz.scores import scores_figure
 from lsn_core.viz.shares import shares_figure
 from lsn_core.viz.words.overlap import pair_sentence
 from lsn_core.viz.words.transfer import DIGITS, pair_transfer_sentence
-
-REPLICATES = 200  # for each part of a profile; enough for the ends of a 95 % interval to two digits
-
-Pair = tuple[str, str]
 
 
 def sentence(view: View, part: Part, pair: Pair) -> str:
@@ -38,34 +35,7 @@ def sentence(view: View, part: Part, pair: Pair) -> str:
 def profile(view: View, pair: Pair, by: str) -> Profile:
     """The view's measure for the pair in every part of a kind, and the levels it is judged against."""
     scopes = tuple(scope.label for scope in view.atlas.layout.scopes(by))
-    found = [
-        estimate(store.matrix(view, view.measure.key, scope, pair, REPLICATES), *pair) for scope in scopes
-    ]
-    levels: dict[str, list[float]] = {}
-    for scope in scopes:
-        jaccard, chance, reference = (
-            store.matrix(view, key, scope, pair, replicates=0).value
-            for key in ("jaccard", "chance", "reference")
-        )
-        known = {
-            "Pretrained alone": float(reference[0, 1]),
-            "Chance": float(chance[0, 1]),
-            "Same language": float(np.diagonal(jaccard).mean()),
-        }
-        marks = reference_marks(view.measure, known)
-        if view.measure is JACCARD:
-            marks["chance"] = known["Chance"]
-        if view.measure is ABOVE_CHANCE:
-            marks["chance"] = 0.0
-        for name, value in marks.items():
-            levels.setdefault(name, []).append(value)
-    return Profile(
-        scopes=scopes,
-        value=np.array([entry.value for entry in found]),
-        low=np.array([entry.low for entry in found]),
-        high=np.array([entry.high for entry in found]),
-        levels={name: np.array(values) for name, values in levels.items()},
-    )
+    return pair_profile(partial(store.matrix, view), view.measure, pair, scopes)
 
 
 def layers_figure(view: View, pair: Pair) -> tuple[go.Figure, Described]:

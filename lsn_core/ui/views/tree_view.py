@@ -19,7 +19,7 @@ from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
 from lsn_core.viz.dendrogram import Cut, tree_figure
 from lsn_core.viz.labels import listed, plain_name, signed
-from lsn_core.viz.measures import JACCARD, NEUTRALITY
+from lsn_core.viz.measures import DISTANCES, JACCARD, NEUTRALITY
 from lsn_core.viz.tanglegram import tanglegram_figure
 from lsn_core.viz.words.tree import (
     ESTABLISHED,
@@ -31,7 +31,6 @@ from lsn_core.viz.words.tree import (
 )
 
 DISTANCE_WORDS = {NEUTRALITY.token: "neutrality", JACCARD.token: "Jaccard overlap"}
-DISTANCES = {NEUTRALITY.token: "1 − neutrality", JACCARD.token: "1 − Jaccard"}
 
 
 def with_distance(view: View) -> View:
