@@ -127,10 +127,11 @@ def model_of(atlas: Atlas, given: str | None) -> str:
     """
     if given is not None:
         return given
-    name = str(atlas.model["name"])
-    if name == "demo" or atlas.model.get("revision") not in (None, "local"):
-        return name
-    raise LsnError(f"The atlas {atlas.name!r} is of a model in a folder, {name!r}; give it with --model.")
+    if atlas.model_everywhere is not None:
+        return atlas.model_everywhere
+    raise LsnError(
+        f"The atlas {atlas.name!r} is of a model in a folder, {str(atlas.model['name'])!r}; give it with --model."
+    )
 
 
 def source_of(atlas: Atlas, given: str | None, task: str) -> str:

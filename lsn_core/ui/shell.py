@@ -47,16 +47,21 @@ PAGES = (
     PageSpec("tree", "Language tree", "pages/tree.py"),
     PageSpec("transfer", "Transfer", "pages/transfer.py"),
     PageSpec("core", "Neutral core", "pages/core.py"),
+    PageSpec("discover", "Discover", "pages/discover.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
 
 
 @dataclass
 class Frame:
-    """What a page's script gets from the frame, and the places beside and under its heading."""
+    """What a page's script gets from the frame, and the places beside and under its heading.
+
+    `root` is the folder of the atlases, unless a variable names another.
+    """
 
     address: Address
     content: View | states.Trouble
+    root: Path
     corner: DeltaGenerator | None = None
     notes: DeltaGenerator | None = None
 
@@ -79,7 +84,7 @@ def run(root: Path) -> None:
         content = sidebar(root, address)
     for spec in PAGES:
         menu.page_link(routes[spec.name], label=spec.title, query_params=address.link(spec.name))
-    frame = st.session_state[_FRAME] = Frame(address, content)
+    frame = st.session_state[_FRAME] = Frame(address, content, root=root)
     try:
         current.run()
     except states.CannotDraw as stop:
