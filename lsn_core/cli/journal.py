@@ -100,10 +100,10 @@ class Journal:
             now = replace(before, state=snapshot.WORKING, steps=done, rounds=rounds)
         else:
             now = replace(before, state=snapshot.DONE, steps=job.steps, rounds=job.recipe.rounds + 1)
-        if event.kind != "cached":
-            self._pace(job, now.steps)
         turned = (now.state, now.rounds) != (before.state, before.rounds)
         self._tickets[job] = self._with_scores(now, job) if turned else now
+        if event.kind != "cached":
+            self._pace(job, now.steps)
         if turned or time.monotonic() - self._written >= EVERY:
             self._write()
 

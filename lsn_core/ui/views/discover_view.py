@@ -57,6 +57,7 @@ STEPS_HELP = "Training steps in each round, of 16 texts each. More steps: better
 RATE_HELP = "How far a training step moves the weights. 0.0005 suits the demo model, larger models want less."
 ATLAS_HELP = "A new name, or that of an atlas of the same model made with the same settings, to which what is missing is added."
 
+_METRICS = {"masked top-1": "Masked top-1 is the share of hidden word pieces that are guessed right. "}
 _REFUSED = "discover_refused"
 
 
@@ -81,7 +82,8 @@ def choose_run(there: Board, address: Address) -> Job | None:
         list(jobs),
         key="run",
         format_func=lambda name: _run_line(jobs[name]),
-        help="All runs that were started on this page, by anyone: they belong to the server.",
+        help="All runs that were started on this page, by anyone: they belong to the server. An atlas, how its run "
+        "is, and when it was first started.",
         persist_state="session",
     )
     return jobs[chosen]
@@ -121,12 +123,12 @@ def _panel(there: Board, job: Job, may: bool) -> None:
             left, right = st.columns(2, gap="medium")
             with left:
                 st.markdown("**Rounds**")
-                figure_block(*rounds(job, shown), "run_rounds")
+                figure_block(*rounds(job, shown), "watch_rounds")
             with right:
                 st.markdown("**Scores so far**")
                 scores = score_lines(shown)
                 if scores:
-                    figure_block(*live_scores(job, shown, scores), "run_scores")
+                    figure_block(*live_scores(job, shown, scores), "watch_scores")
                 else:
                     st.caption("The first score comes with the end of the first round.")
         with st.expander("Command and log"):
@@ -202,7 +204,7 @@ def rounds(job: Job, shown: Snapshot) -> tuple[go.Figure, Described]:
     about = Described(
         name=f"rounds-{job.atlas}-{job.id}",
         alt=f"Grid of {len(rows)} languages by {shown.rounds + 1} rounds of training; rounds done: {read}.",
-        how="A tick: done"
+        how="Filled: done"
         + (
             " by all sub-networks of the language (its seeds and methods); a fraction: by so many."
             if several
@@ -240,11 +242,13 @@ def live_scores(job: Job, shown: Snapshot, lines: list[ScoreLine]) -> tuple[go.F
         for level, values in [max(line.values.items())]
     )
     metric = shown.metric or "score"
+    several = any(len(values) > 1 for line in lines for values in line.values.values())
     about = Described(
         name=f"scores-{job.atlas}-{job.id}",
         alt=f"{metric} by share of weights removed, a line a language; the last so far: {latest}.",
-        how=f"{metric[:1].upper()}{metric[1:]} on texts not trained on; at 0 the whole model. Mean over the seeds that "
-        "are there so far, whiskers from the lowest to the highest.",
+        how=f"{metric[:1].upper()}{metric[1:]} on texts not trained on; at 0 the whole model. "
+        + _METRICS.get(metric, "")
+        + ("Mean over the seeds that are there so far, whiskers from lowest to highest." if several else ""),
         table=pd.DataFrame(
             [
                 (t.task, t.language, t.method, t.seed, sparsity, metric, value)
@@ -274,7 +278,14 @@ def ask(given: Offers, address: Address) -> tuple[Choices, dict[str, st.delta_ge
         data = known[
             address.choose("run_data", {name: name for name in known}, next(iter(known)), "the data")
         ]
-        st.selectbox("Text", list(known), key="run_data", persist_state="session", help=DATA_HELP)
+        st.selectbox(
+            "Text",
+            list(known),
+            key="run_data",
+            format_func=lambda name: "cldr (embedded)" if name == "cldr" else name,
+            persist_state="session",
+            help=DATA_HELP,
+        )
         places["data"] = st.empty()
     languages = _languages(task, data, address, places)
     columns = st.columns([2, 2, 1, 1, 1.3], gap="medium")
@@ -313,7 +324,7 @@ def ask(given: Offers, address: Address) -> tuple[Choices, dict[str, st.delta_ge
 
 def offer_start(there: Board, given: Offers, chosen: Choices, verdict: form.Verdict, may: bool) -> None:
     """Say what the run will cost and how it is typed, and offer to start it."""
-    if verdict.cost is not None:
+    if verdict.cost is not None and not verdict.wrong.keys() & {"languages", "seeds"}:
         plan, estimate = verdict.cost.plan, verdict.cost.time
         levels, steps = plan.recipe.rounds, plan.recipe.training.steps
         text = words.cost_sentence(plan.tickets, plan.there, levels, steps)
@@ -433,6 +444,4 @@ def _refusal(where: str) -> None:
 
 def _run_line(job: Job) -> str:
     begun = time.strftime("%d %b %Y, %H:%M UTC", time.gmtime(job.begun))
-    shown = job.snapshot
-    what = f", {len(shown.tickets)} sub-networks" if shown is not None and len(shown.tickets) > 1 else ""
-    return f"{job.atlas}{what}: {words.phase_name(job.phase)} (first started {begun})"
+    return f"{job.atlas}: {words.phase_name(job.phase)} · {begun}"
