@@ -27,11 +27,12 @@ VIEWS = {
     "core-some": "core?k=2&by=layer&scope=encoder.2",
     "transfer": "transfer?atlas=demo",
     "transfer-cell": "transfer?atlas=demo&against=random&cell=zh.de",
+    "discover": "discover",
     "methods": "methods",
     "tree": "tree",
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
 }
-WITHOUT_FIGURE = {"methods"}
+WITHOUT_FIGURE = {"discover", "methods"}
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
 CONTENT_HEIGHT = """

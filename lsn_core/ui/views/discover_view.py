@@ -180,6 +180,7 @@ def run_words(job: Job) -> str:
         (shown.tickets_done, len(shown.tickets)) if shown else (0, 0),
         shown.seconds_left if shown else None,
         job.message,
+        shown is not None and any(ticket.state == snapshot.WORKING for ticket in shown.tickets),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from lsn_core.durations import duration
 
 _PHASES = {
-    "starting": "starting",
+    "starting": "under way",
     "running": "under way",
-    "stopping": "stopping",
+    "stopping": "under way",
     "stopped": "stopped",
     "finished": "finished",
     "failed": "failed",
@@ -44,7 +44,7 @@ UNKNOWN_TIME = "How long it takes is known after the first round: nothing was fo
 
 
 def phase_name(phase: str) -> str:
-    """A run's phase in a list."""
+    """A run's phase in a list, which is drawn less often than the phase may change."""
     return _PHASES[phase]
 
 
@@ -55,17 +55,24 @@ def run_sentence(
     tickets: tuple[int, int],
     seconds_left: float | None,
     message: str,
+    training: bool,
 ) -> str:
-    """Markdown on how far a run is; `rounds` and `tickets` are those done and those in all, 0 while unknown."""
+    """Markdown on how far a run is; `rounds` and `tickets` are those done and those in all, 0 while unknown.
+
+    `training` says whether any sub-network is being trained at this moment.
+    """
     done = f"**{rounds[0]:,} of {_count(rounds[1], 'round')}** done" if rounds[1] else "nothing done yet"
     kept = f"{done}, and kept" if rounds[0] else done
     if phase == "starting":
         return f"The run into atlas `{atlas}` is starting."
     if phase == "running":
-        if not tickets[1]:
-            return f"The run into atlas `{atlas}` is loading model and text, which takes some seconds."
-        if tickets[0] == tickets[1]:
-            return f"{done[:1].upper()}{done[1:]}: the tables of atlas `{atlas}` are being made."
+        if tickets[1] and tickets[0] == tickets[1]:
+            return f"{done}: the tables of atlas `{atlas}` are being made."
+        if not training:
+            so_far = f" {done} so far." if rounds[0] else ""
+            return (
+                f"The run into atlas `{atlas}` is loading model and text, which takes some seconds.{so_far}"
+            )
         left = (
             f"about **{duration(seconds_left)}** left"
             if seconds_left is not None
