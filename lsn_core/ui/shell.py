@@ -25,6 +25,8 @@ STYLE = """
         [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
     }
     .st-key-fetch { display: none; }
+    /* A run is looked at again every second: it must not fade each time. */
+    .st-key-run_panel [data-stale="true"] { opacity: 1 !important; }
     [data-testid="stMetric"] { min-width: 8.5rem; }
     [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
     /* On a narrow screen a cell is too small for its number; a tap shows it. */

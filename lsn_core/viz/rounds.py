@@ -15,6 +15,7 @@ from lsn_core.viz.theme import Theme, axis, figure
 CELL = 34  # px, height of a row
 FOOT = 62  # px, room for the labels below
 SCORES_HEIGHT = 330  # px
+LEGEND_ROW = 24  # px, about four names
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 REMOVED = "weights removed, % (0: the whole model)"
 
@@ -99,7 +100,7 @@ def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, the
     A language has one colour and one symbol. Of several methods, the first is drawn solid, the others dotted.
     `levels` is how many tenths of the weights will be removed, for the axis.
     """
-    fig = figure(theme, height=SCORES_HEIGHT, showlegend=True)
+    fig = figure(theme, height=SCORES_HEIGHT + LEGEND_ROW * (len(lines) // 4), showlegend=True)
     languages = list(dict.fromkeys(line.language for line in lines))
     methods = list(dict.fromkeys(line.method for line in lines))
     for line in lines:
