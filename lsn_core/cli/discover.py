@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lsn_core.cli.journal import Journal
 from lsn_core.cli.meter import Meter
 from lsn_core.cli.options import (
     add_machine,
@@ -20,14 +21,16 @@ from lsn_core.cli.options import (
     usable_device,
 )
 from lsn_core.cli.output import say
-from lsn_core.discovery.config import SCOPES
+from lsn_core.discovery.config import SCOPES, Recipe, Training, default_scope
 from lsn_core.discovery.criteria import CRITERIA
+from lsn_core.discovery.plan import Plan, trained_methods, wanted
 from lsn_core.discovery.presets import PRESETS, Preset, preset_named
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 from lsn_core.masks.layout import Layout
 
 if TYPE_CHECKING:
+    from lsn_core.discovery.pool import Event
     from lsn_core.discovery.runs import Setup, TicketJob
     from lsn_core.models.loading import LoadedModel
 
@@ -94,6 +97,11 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument(
         "--dry-run", action="store_true", help="say what it would cost, and write no ticket and no atlas"
     )
+    verb.add_argument(
+        "--progress",
+        metavar="FILE",
+        help="a file (JSON) to keep up to date with how far it is, for onlookers",
+    )
     training = verb.add_argument_group("training")
     add_training(
         training,
@@ -112,8 +120,13 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _discover(arguments: argparse.Namespace) -> int:
-    from lsn_core.discovery.config import Recipe, Training
+    if arguments.progress is None:
+        return _find(arguments, None)
+    with Journal(arguments.progress) as journal:
+        return _find(arguments, journal)
 
+
+def _find(arguments: argparse.Namespace, journal: Journal | None) -> int:
     preset = _settle(arguments)
     settings = given_training(arguments)
     check_machine(arguments)
@@ -140,7 +153,7 @@ def _discover(arguments: argparse.Namespace) -> int:
     from lsn_core.tasks.registry import task_named
 
     kind = task_named(arguments.task).kind
-    methods = _methods(arguments.method)
+    methods = trained_methods(arguments.method)
     source = open_source(arguments.data)
     # The base masks belong to the model alone: with them only, no language is looked at.
     languages = list(dict.fromkeys(arguments.languages)) if methods else []
@@ -156,16 +169,13 @@ def _discover(arguments: argparse.Namespace) -> int:
 
     from lsn_core.analysis.publish import publish
     from lsn_core.discovery.pool import run_jobs, told
-    from lsn_core.discovery.pruning import default_scope
     from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 
     def jobs_over(layout: Layout) -> list[TicketJob]:
         scope = arguments.scope or default_scope(layout)
         return [
-            TicketJob(recipe(method, source.name, scope), language, seed)
-            for method in methods
-            for seed in dict.fromkeys(arguments.seeds)
-            for language in languages
+            TicketJob(recipe(key.method, source.name, scope), key.language, key.seed)
+            for key in wanted(arguments.task, methods, languages, arguments.seeds)
         ]
 
     device = usable_device(arguments.device)
@@ -191,8 +201,16 @@ def _discover(arguments: argparse.Namespace) -> int:
     _say_plan(workshop.bench.loaded, arguments.task, workshop.atlas.path, jobs, len(there))
     try:
         workshop.base()
+        if journal is not None:
+            journal.plan(jobs, there, workshop.scores)
         with Meter(jobs, there, Training(**settings).steps, processes) as meter:
-            run_jobs(workshop, setup, jobs, processes, meter.on_event)
+
+            def on_event(event: Event) -> None:
+                meter.on_event(event)
+                if journal is not None:
+                    journal.on_event(event)
+
+            run_jobs(workshop, setup, jobs, processes, on_event)
     except torch.OutOfMemoryError as error:
         raise LsnError(told(error)) from error
     finally:
@@ -200,14 +218,6 @@ def _discover(arguments: argparse.Namespace) -> int:
         publish(workshop.atlas)
     say(meter.summary())
     return 0
-
-
-def _methods(asked: Sequence[str]) -> list[str]:
-    """The methods that need training, `random` last: it is matched to `imp`, which it brings with it."""
-    methods = [method for method in dict.fromkeys(asked) if method not in ("base", "random")]
-    if "random" not in asked:
-        return methods
-    return [*methods, *(() if "imp" in methods else ("imp",)), "random"]
 
 
 def _settle(arguments: argparse.Namespace) -> Preset | None:
@@ -255,21 +265,7 @@ def _say_plan(loaded: LoadedModel, task: str, atlas: Path, jobs: Sequence[Ticket
     )
     if loaded.untrained:
         say(f"note: the checkpoint has no head for task {task!r}; it starts from random weights")
-    say(_plan(jobs, there))
-
-
-def _plan(jobs: Sequence[TicketJob], there: int) -> str:
-    """Say in one sentence what the tickets will cost; `there` of them are in the atlas already."""
-    if not jobs:
-        return "plan: the base ticket alone, without training."
-    recipe = jobs[0].recipe
-    steps, batch = recipe.training.steps, recipe.training.batch_size
-    rounds = (len(jobs) - there) * (recipe.rounds + 1)
-    return (
-        f"plan: {len(jobs)} tickets, {there} of them there already; {rounds:,} rounds to do (the dense model and "
-        f"{recipe.rounds} levels a ticket), each of {steps:,} steps of {batch} items: {rounds * steps:,} steps in "
-        f"all; pruned by {recipe.criterion}, scope {recipe.scope}."
-    )
+    say(Plan(len(jobs), there, jobs[0].recipe if jobs else Recipe(task)).sentence())
 
 
 def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str], kind: str) -> int:

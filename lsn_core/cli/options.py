@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lsn_core.cli.output import say
+from lsn_core.discovery.plan import usable_cores
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
 
@@ -127,10 +127,11 @@ def model_of(atlas: Atlas, given: str | None) -> str:
     """
     if given is not None:
         return given
-    name = str(atlas.model["name"])
-    if name == "demo" or atlas.model.get("revision") not in (None, "local"):
-        return name
-    raise LsnError(f"The atlas {atlas.name!r} is of a model in a folder, {name!r}; give it with --model.")
+    if atlas.model_everywhere is not None:
+        return atlas.model_everywhere
+    raise LsnError(
+        f"The atlas {atlas.name!r} is of a model in a folder, {str(atlas.model['name'])!r}; give it with --model."
+    )
 
 
 def source_of(atlas: Atlas, given: str | None, task: str) -> str:
@@ -147,12 +148,6 @@ def source_of(atlas: Atlas, given: str | None, task: str) -> str:
             "that with --data."
         )
     return names[0]
-
-
-def usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def usable_device(name: str) -> str:

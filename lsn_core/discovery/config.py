@@ -9,6 +9,7 @@ from typing import Any
 
 from lsn_core.discovery.criteria import CRITERIA
 from lsn_core.errors import LsnError
+from lsn_core.masks.layout import Layout
 from lsn_core.masks.ticket import METHODS
 
 PRECISIONS = ("fp32", "bf16")
@@ -95,6 +96,15 @@ class Recipe:
         if CRITERIA[self.criterion].needs is None:
             del content["calibration_batches"]
         return content
+
+
+def default_scope(layout: Layout) -> str:
+    """Return the scope of a model that nobody chose one for.
+
+    `global`, or `stack` where encoder and decoder lie side by side: their weights differ in size for other
+    reasons than importance (Foroutan et al. 2022 prune the two of mT5 apart).
+    """
+    return "stack" if len({matrix.stack for matrix in layout.matrices}) > 1 else "global"
 
 
 def config_hash(

@@ -16,15 +16,6 @@ def kept_at(size: int, sparsity: float) -> int:
     return size - round(sparsity * size)
 
 
-def default_scope(layout: Layout) -> str:
-    """Return the scope of a model that nobody chose one for.
-
-    `global`, or `stack` where encoder and decoder lie side by side: their weights differ in size for other
-    reasons than importance (Foroutan et al. 2022 prune the two of mT5 apart).
-    """
-    return "stack" if len({matrix.stack for matrix in layout.matrices}) > 1 else "global"
-
-
 def groups_of(layout: Layout, scope: str) -> list[list[int]]:
     """Return the matrices (by number, in layout order) whose weights are compared with one another.
 

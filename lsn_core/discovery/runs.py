@@ -14,16 +14,15 @@ import torch
 
 from lsn_core.data.opening import open_source
 from lsn_core.data.source import Source
-from lsn_core.discovery.config import Recipe, Training, config_hash
+from lsn_core.discovery.config import Recipe, Training, config_hash, default_scope
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
-from lsn_core.discovery.pruning import default_scope
-from lsn_core.discovery.state import load_progress, save_progress
+from lsn_core.discovery.state import load_progress, save_progress, saved_scores
 from lsn_core.discovery.training import Bench, check_length, load_features
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import survival_from_masks
-from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
+from lsn_core.masks.ticket import BASE_KEY, Score, Ticket, TicketKey
 from lsn_core.masks.ticket_file import TicketHeader
 from lsn_core.models.loading import LoadedModel, family_named, load_model
 from lsn_core.tasks.base import Feature, Task
@@ -158,6 +157,12 @@ class Workshop:
                 f"The atlas {self.atlas.name!r} holds another {job}, {otherwise}made from another text or model "
                 "head; use another --atlas."
             )
+
+    def scores(self, key: TicketKey) -> tuple[Score, ...] | None:
+        """Return a ticket's scores, those of its finished rounds while it is made; None where there are none."""
+        if self.atlas.has(key):
+            return self.atlas.header(key).scores
+        return saved_scores(self.atlas.runs_dir(key.stem))
 
     def is_ours(self, header: TicketHeader) -> bool:
         """Whether this model and text, with the recipe that the ticket names, give that ticket."""

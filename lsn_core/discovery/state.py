@@ -63,5 +63,17 @@ def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
         ) from error
 
 
+def saved_scores(folder: Path) -> tuple[Score, ...] | None:
+    """Return the scores of the finished rounds that are saved in `folder`; None where there are none to read.
+
+    Meant for looking on while the run that writes there goes on: what masks there are is not looked at.
+    """
+    try:
+        with safe_open(folder / _FILE, framework="np") as file:
+            return tuple(Score(**score) for score in json.loads(file.metadata()["lsn"])["scores"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _digest(header: Mapping[str, Any], words: np.ndarray) -> str:
     return hashlib.sha256(canonical_json(header).encode() + words.tobytes()).hexdigest()

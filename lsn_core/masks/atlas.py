@@ -144,6 +144,12 @@ class Atlas:
         return self._model
 
     @property
+    def model_everywhere(self) -> str | None:
+        """The name that the model can be loaded by on any computer; None for one that lies in a folder."""
+        name = str(self._model["name"])
+        return name if name == "demo" or self._model.get("revision") not in (None, "local") else None
+
+    @property
     def layout(self) -> Layout:
         """The model's prunable matrices."""
         return self._layout

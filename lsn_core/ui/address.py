@@ -8,11 +8,12 @@ cannot be followed is told. The controls' values live in the session under the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 VERSION = "1"  # raise it when a token changes its meaning, and translate the older ones where they arrive
 ALL = "all"
+NONE = "none"
 _JOIN = "."
 _SEEN = "address_seen"  # the browser's tokens that the controls were last brought in line with
 _MEANT = "address_meant"  # the whole address those tokens stand for
@@ -95,6 +96,49 @@ class Address:
             chosen = self._session.get(key) or []
             tokens = [token for value in chosen for token, option in options.items() if option == value]
         return self._keep(key, [options[token] for token in tokens], _JOIN.join(tokens) or ALL)
+
+    def some(self, key: str, options: Mapping[str, T], default: Sequence[T], what: str) -> list[T]:
+        """The values of a control that takes some of `options`, where none of them is none."""
+        if self._follow and key in self._arrived:
+            asked = [token for token in self._arrived[key].split(_JOIN) if token not in ("", NONE)]
+            unknown = [token for token in asked if token not in options]
+            if unknown:
+                self._tell(
+                    f"The address asks for {what} “{', '.join(unknown)}”, not here: they are left out."
+                )
+            chosen: Sequence[T] = [options[token] for token in asked if token in options]
+        else:
+            chosen = list(default) if self._follow else self._session.get(key, default)
+        tokens = [token for value in chosen for token, option in options.items() if option == value]
+        return self._keep(key, [options[token] for token in tokens], _JOIN.join(tokens) or NONE)
+
+    def text(self, key: str, default: str, what: str, longest: int = 80) -> str:
+        """The value of a control that takes any line of text, which is for the page to check."""
+        if self._follow:
+            token = self._arrived.get(key, default)
+            if len(token) > longest or not token.isprintable():
+                self._tell(
+                    f"The address asks for {what} that is no line of text: “{default}” is shown instead."
+                )
+                token = default
+        else:
+            token = str(self._session.get(key) or "") if key in self._session else default
+        return self._keep(key, token, token)
+
+    def number(self, key: str, default: int, low: int, high: int, what: str) -> int:
+        """The value of a control that takes a whole number from `low` to `high`."""
+        value = self._session.get(key, default)
+        if self._follow:
+            token = self._arrived.get(key, str(default))
+            value = int(token) if token.isascii() and token.isdigit() and len(token) < 10 else low - 1
+            if not low <= value <= high:
+                self._tell(
+                    f"The address asks for {what} “{token}”, not from {low} to {high}: {default} is shown."
+                )
+                value = default
+        if not isinstance(value, int) or not low <= value <= high:
+            value = default
+        return self._keep(key, value, str(value))
 
     def enter(self, page: str) -> None:
         """From here on the controls are this page's own."""

@@ -30,6 +30,8 @@ STYLE = """
     /* Streamlit's own 0.6 leaves small text below the contrast that WCAG asks for. */
     [data-testid="stCaptionContainer"] { opacity: 0.82; }
     .st-key-fetch, .st-key-keeper { display: none; }
+    /* A run is looked at again every second: it must not fade each time. */
+    .st-key-run_panel [data-stale="true"] { opacity: 1 !important; }
     [data-testid="stMetric"] { min-width: 8.5rem; }
     [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
     /* On a narrow screen a cell is too small for its number; a tap shows it. */
@@ -67,6 +69,7 @@ PAGES = (
     PageSpec("core", "Neutral core", "pages/core.py"),
     PageSpec("anatomy", "Anatomy", "pages/anatomy.py"),
     PageSpec("upload", "Upload", "pages/upload.py"),
+    PageSpec("discover", "Discover", "pages/discover.py"),
     PageSpec(REPORT, "Report", "pages/report.py"),
     PageSpec("methods", "Methods", "pages/methods.py"),
 )
@@ -76,12 +79,14 @@ PAGES = (
 class Frame:
     """What a page's script gets from the frame, and the places beside and under its heading.
 
-    `sentence` is the last one that the page has said of what is seen.
+    `sentence` is the last one that the page has said of what is seen. `root` is the folder of the atlases,
+    unless a variable names another.
     """
 
     address: Address
     content: View | states.Trouble
     page: PageSpec
+    root: Path
     sentence: str = ""
     corner: DeltaGenerator | None = None
     notes: DeltaGenerator | None = None
@@ -112,7 +117,7 @@ def run(root: Path) -> None:
         label = f"{spec.title} ({pinned})" if spec.name == REPORT and pinned else spec.title
         menu.page_link(routes[spec.name], label=label, query_params=address.link(spec.name))
     spec = next(spec for spec in PAGES if spec.name == current.url_path)
-    frame = st.session_state[_FRAME] = Frame(address, content, spec)
+    frame = st.session_state[_FRAME] = Frame(address, content, spec, root)
     try:
         current.run()
     except states.CannotDraw as stop:

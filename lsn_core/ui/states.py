@@ -249,6 +249,11 @@ def warn(problems: Sequence[Problem], atlas: Path) -> None:
     )
 
 
+def sentence(message: str) -> str:
+    """The message of an error as a sentence."""
+    return f"{message[:1].upper()}{message[1:]}".rstrip(".") + "."
+
+
 def without_folder(message: str, folder: Path) -> str:
     """The message without the folder of the atlas, which is the server's business."""
     return message.replace(f"{folder}/", "")

@@ -41,12 +41,17 @@ SHOWN_FIRST = ("e5-small", "demo")
 """The shipped atlases: that of the real model before that of the embedded one."""
 
 
+def masks_root(root: Path) -> Path:
+    """The folder of the atlases: `root`, unless the variable LSN_MASKS names another."""
+    return Path(os.environ.get(ROOT_VARIABLE) or root)
+
+
 def atlas_folders(root: Path) -> dict[str, Path]:
     """Name to folder of every atlas that may be shown: those under the root, and the one asked for by path.
 
     The root is `root` unless the variable LSN_MASKS names another. No path ever comes from a visitor.
     """
-    found = {path.resolve().name: path for path in find_atlases(os.environ.get(ROOT_VARIABLE) or root)}
+    found = {path.resolve().name: path for path in find_atlases(masks_root(root))}
     asked = os.environ.get(ATLAS_VARIABLE, "")
     if asked and asked not in found and (Path(asked) / ATLAS_FILE).exists():
         found[Path(asked).resolve().name] = Path(asked)

@@ -35,6 +35,7 @@ VIEWS = {
     "anatomy": "anatomy",
     "anatomy-base": "anatomy?right=base@50&compare=shared&matrix=encoder.layer.2.output.dense.weight",
     "anatomy-alone": "anatomy?atlas=demo&left=mlm-sw-imp-s1@80&right=none",
+    "discover": "discover",
     "methods": "methods",
     "overlap-embedded": "overlap?embed=true",
     "report-empty": "report",
@@ -44,6 +45,7 @@ VIEWS = {
 }
 WITHOUT_FIGURE = {"methods", "upload"}
 WITHOUT_FIGURE = {"methods", "report-empty"}
+WITHOUT_FIGURE = {"discover", "methods"}
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
 CONTENT_HEIGHT = """

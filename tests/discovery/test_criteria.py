@@ -12,9 +12,8 @@ from torch import nn
 from transformers import AutoModelForMaskedLM
 
 from lsn_core.data.cldr import CldrSource
-from lsn_core.discovery.config import Training
+from lsn_core.discovery.config import Training, default_scope
 from lsn_core.discovery.criteria import CRITERIA, Evidence
-from lsn_core.discovery.pruning import default_scope
 from lsn_core.discovery.training import Bench, Calibration, load_features, micro_batches
 from lsn_core.masks.mask import Mask
 from lsn_core.models.loading import load_model

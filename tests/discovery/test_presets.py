@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from lsn_core.cli import main, meter
-from lsn_core.cli.meter import Meter, duration
+from lsn_core.cli.meter import Meter
 from lsn_core.discovery.config import Recipe, Training
 from lsn_core.discovery.pool import Event
 from lsn_core.discovery.presets import PRESETS, preset_named
 from lsn_core.discovery.runs import TicketJob
+from lsn_core.durations import duration
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES
 from lsn_core.masks.atlas import Atlas

@@ -128,3 +128,50 @@ def test_other_pages_keep_their_own_controls() -> None:
     }  # fmt: skip
     assert address.link("tree")["linkage"] == "average"
     assert "by" not in address.link("tree")
+
+
+def test_some_text_and_a_number_are_kept_as_they_are() -> None:
+    def run(session: dict[str, Any], arrived: dict[str, str]) -> tuple[list[Any], Address]:
+        address = Address(session, arrived)
+        address.enter("discover")
+        found = [
+            address.some("codes", LANGUAGES, ("en", "sw"), "the languages"),
+            address.text("name", "mine", "the name"),
+            address.number("steps", 30, 1, 99, "steps"),
+        ]
+        return found, address
+
+    session: dict[str, Any] = {}
+    assert run(session, {})[0] == [["en", "sw"], "mine", 30]
+    session = {}
+    link = {"v": "1", "codes": "none", "name": "", "steps": "7"}
+    found, address = run(session, link)
+    assert found == [[], "", 7]
+    assert address.link("discover") == link
+    assert address.settle() is None
+    session |= {"codes": ["fr"], "name": "ours/../x", "steps": 99}
+    found, address = run(session, link)
+    assert found == [["fr"], "ours/../x", 99]
+    assert address.settle() == {"v": "1", "codes": "fr", "name": "ours/../x", "steps": "99"}
+
+
+@pytest.mark.parametrize(
+    ("arrived", "told"),
+    [
+        ({"codes": "en.xx"}, "“xx”"),
+        ({"name": "a\tb"}, "no line of text"),
+        ({"name": "a" * 81}, "no line of text"),
+        ({"steps": "100"}, "not from 1 to 99"),
+        ({"steps": "-1"}, "not from 1 to 99"),
+        ({"steps": "²"}, "not from 1 to 99"),
+        ({"steps": "9" * 5000}, "not from 1 to 99"),
+    ],
+)
+def test_what_a_link_cannot_ask_for_is_told(arrived: dict[str, str], told: str) -> None:
+    address = Address({}, arrived)
+    address.enter("discover")
+    assert set(address.some("codes", LANGUAGES, ("en",), "the languages")) == {"en"}
+    assert address.text("name", "mine", "the name") == "mine"
+    assert address.number("steps", 30, 1, 99, "steps") == 30
+    (note,) = address.notes
+    assert told in note

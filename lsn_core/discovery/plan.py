@@ -1,0 +1,109 @@
+"""What a discovery is asked for, and what it will cost: arithmetic without a model, for every place that tells it.
+
+Nothing here needs PyTorch: the command line answers with it before anything heavy is loaded, and the dashboard
+never loads anything heavy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsn_core.discovery.config import Recipe
+from lsn_core.masks.ticket import TicketKey
+from lsn_core.masks.ticket_file import TicketHeader
+
+
+def trained_methods(asked: Sequence[str]) -> list[str]:
+    """The methods that need training, `random` last: it is matched to `imp`, which it brings with it."""
+    methods = [method for method in dict.fromkeys(asked) if method not in ("base", "random")]
+    if "random" not in asked:
+        return methods
+    return [*methods, *(() if "imp" in methods else ("imp",)), "random"]
+
+
+def wanted(
+    task: str, methods: Sequence[str], languages: Sequence[str], seeds: Sequence[int]
+) -> list[TicketKey]:
+    """The tickets that are asked for, in the order that they are made in; `methods` need training."""
+    return [
+        TicketKey(task, language, method, seed)
+        for method in methods
+        for seed in dict.fromkeys(seeds)
+        for language in dict.fromkeys(languages)
+    ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """So many tickets, `there` of them finished before; all are made as `recipe` says, whatever its method."""
+
+    tickets: int
+    there: int
+    recipe: Recipe
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of training to do: the dense model and one a level, for every ticket that is missing."""
+        return (self.tickets - self.there) * (self.recipe.rounds + 1)
+
+    @property
+    def steps(self) -> int:
+        """Training steps to do."""
+        return self.rounds * self.recipe.training.steps
+
+    def sentence(self) -> str:
+        """The plan in one sentence."""
+        if not self.tickets:
+            return "plan: the base ticket alone, without training."
+        training = self.recipe.training
+        return (
+            f"plan: {self.tickets} tickets, {self.there} of them there already; {self.rounds:,} rounds to do (the "
+            f"dense model and {self.recipe.rounds} levels a ticket), each of {training.steps:,} steps of "
+            f"{training.batch_size} items: {self.steps:,} steps in all; pruned by {self.recipe.criterion}, scope "
+            f"{self.recipe.scope}."
+        )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a plan may take: as the median, the fastest and the slowest of `tickets` earlier ones did."""
+
+    middle: float
+    low: float
+    high: float
+    tickets: int
+
+
+def estimate(plan: Plan, earlier: Iterable[TicketHeader], cores: int) -> Estimate | None:
+    """How long a plan may take, judged by earlier tickets of the same model; None where none can be compared.
+
+    Compared are tickets with as large batches and as long items: those of the same method where there are
+    any, as controls are faster to train. Tickets are made side by side, one a core, as those were.
+    """
+    training = plan.recipe.training
+    paces: dict[str, list[float]] = {}
+    for header in earlier:
+        recipe = header.provenance.get("recipe") or {}
+        like = recipe.get("training") or {}
+        if (like.get("batch_size"), like.get("max_length")) != (training.batch_size, training.max_length):
+            continue
+        seconds, steps = header.provenance.get("seconds"), (recipe["rounds"] + 1) * like["steps"]
+        if seconds:
+            paces.setdefault(recipe["method"], []).append(seconds / steps)
+    found = paces.get(plan.recipe.method) or [pace for several in paces.values() for pace in several]
+    if not found:
+        return None
+    side_by_side = max(1, min(cores, plan.tickets - plan.there))
+    low, middle, high = np.quantile(found, [0.0, 0.5, 1.0]) * plan.steps / side_by_side
+    return Estimate(float(middle), float(low), float(high), len(found))
+
+
+def usable_cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

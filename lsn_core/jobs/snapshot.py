@@ -1,0 +1,136 @@
+"""How far a run is, as a small file that the run keeps up to date and anyone may read at any moment."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lsn_core.errors import CorruptFile
+from lsn_core.masks.files import atomic_write_bytes, read_bytes
+
+FORMAT_VERSION = 1
+RUNNING, FINISHED, STOPPED, FAILED = "running", "finished", "stopped", "failed"
+WAITING, WORKING, DONE = "waiting", "working", "done"
+
+_STATES = (RUNNING, FINISHED, STOPPED, FAILED)
+_TICKET_STATES = (WAITING, WORKING, DONE)
+_MAX_BYTES = 8 * 2**20
+_WORD = re.compile(r"[A-Za-z0-9_-]{0,64}")
+
+
+@dataclass(frozen=True)
+class TicketState:
+    """One ticket of a run: `steps` training steps of it are done, and `rounds` rounds are finished and kept.
+
+    `scores` are (sparsity, value) so far. `there` says that it was finished before the run began.
+    """
+
+    task: str
+    language: str
+    method: str
+    seed: int
+    state: str = WAITING
+    there: bool = False
+    steps: int = 0
+    rounds: int = 0
+    scores: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        words = (self.task, self.language, self.method)
+        _require(all(isinstance(word, str) and _WORD.fullmatch(word) for word in words), "a name")
+        _require(self.state in _TICKET_STATES and isinstance(self.there, bool), "a ticket's state")
+        _require(
+            all(_is_count(number) for number in (self.seed, self.steps, self.rounds)), "a ticket's numbers"
+        )
+        _require(all(_is_number(x) and _is_number(y) for x, y in self.scores), "a score")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run at one moment.
+
+    `pid` is the process that wrote it. A ticket takes `rounds` + 1 rounds of training (the dense model, then one
+    a level), each of `round_steps` steps. `metric` names the scores. Times are seconds since 1970; `seconds_left`
+    is None while it cannot be told. `message` is the sentence that a failed run ended with.
+    """
+
+    pid: int
+    state: str
+    begun: float
+    changed: float
+    rounds: int = 0
+    round_steps: int = 0
+    metric: str = ""
+    seconds_left: float | None = None
+    message: str = ""
+    tickets: tuple[TicketState, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        _require(self.state in _STATES, "the state")
+        _require(all(_is_count(n) for n in (self.pid, self.rounds, self.round_steps)), "a number")
+        _require(_is_number(self.begun) and _is_number(self.changed), "a time")
+        _require(self.seconds_left is None or _is_number(self.seconds_left), "the time left")
+        _require(isinstance(self.metric, str) and isinstance(self.message, str), "a text")
+
+    @property
+    def rounds_done(self) -> int:
+        """Rounds done, over all tickets."""
+        return sum(ticket.rounds for ticket in self.tickets)
+
+    @property
+    def rounds_in_all(self) -> int:
+        """Rounds that all tickets take."""
+        return len(self.tickets) * (self.rounds + 1)
+
+    @property
+    def tickets_done(self) -> int:
+        """Tickets that are finished."""
+        return sum(ticket.state == DONE for ticket in self.tickets)
+
+    @property
+    def share(self) -> float:
+        """How much of all training steps is done, 0..1."""
+        whole = (self.rounds + 1) * self.round_steps
+        if not self.tickets or not whole:
+            return 0.0
+        return sum(min(ticket.steps, whole) for ticket in self.tickets) / (len(self.tickets) * whole)
+
+
+def write_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Put the snapshot in place of the one before; LsnError when the folder cannot be written to."""
+    data = {"format_version": FORMAT_VERSION} | asdict(snapshot)
+    atomic_write_bytes(path, json.dumps(data, allow_nan=False).encode())
+
+
+def read_snapshot(path: Path) -> Snapshot | None:
+    """The snapshot in a file, None where there is no file; CorruptFile when it is not one."""
+    if not path.exists():
+        return None
+    try:
+        data: dict[str, Any] = json.loads(read_bytes(path, _MAX_BYTES))
+        if data.pop("format_version") != FORMAT_VERSION:
+            raise ValueError("it is of another version")
+        tickets = tuple(
+            TicketState(**ticket | {"scores": tuple((x, y) for x, y in ticket["scores"])})
+            for ticket in data.pop("tickets")
+        )
+        return Snapshot(**data, tickets=tickets)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CorruptFile(f"{path} is damaged: {error}") from error
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(f"{what} is not what is written there")

@@ -1,0 +1,229 @@
+"""What a visitor may ask a discovery for, and whether that can be: before anything is started."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lsn_core.data.opening import open_source
+from lsn_core.discovery.config import Recipe, Training, default_scope
+from lsn_core.discovery.plan import Estimate, Plan, estimate, trained_methods, usable_cores, wanted
+from lsn_core.errors import LsnError
+from lsn_core.languages import PAPER_LANGUAGES, in_paper_order
+from lsn_core.masks.atlas import ATLAS_FILE, Atlas
+from lsn_core.masks.ticket import TicketKey
+from lsn_core.ui import states, store
+from lsn_core.viz.labels import task_name
+
+MODELS_VARIABLE = "LSN_MODELS"
+"""Folders of models that visitors may choose by name (that of the folder), with a colon between them."""
+DATA_VARIABLE = "LSN_DATA"
+"""Folders of text or labelled data that visitors may choose by name, with a colon between them."""
+
+DEMO = "demo"
+METHODS = {
+    "imp": "Iterative pruning",
+    "oneshot": "One-shot pruning",
+    "random": "Random control",
+    "base": "Pretrained weights alone",
+}
+RATES = ("1e-05", "2e-05", "5e-05", "0.0001", "0.0002", "0.0005", "0.001")
+SEEDS = tuple(range(10))
+MOST_STEPS = 100_000
+_EMBEDDED = {"mlm": "cldr", "ner": "cldr", "nli": "cldr"}
+_ON_HUB = {"mlm": "hub:wikipedia", "ner": "hub:wikiann", "nli": "hub:xnli"}
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_ATLAS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What there is to choose from.
+
+    `models` and `folders` (of data) map the names that visitors see to what the command line is given; `atlases`
+    maps the atlases under `root`, by name, to themselves. With `any_model`, another name of the hub may be typed.
+    """
+
+    root: Path
+    models: Mapping[str, str]
+    folders: Mapping[str, str]
+    atlases: Mapping[str, Atlas]
+    any_model: bool
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks that there is data for."""
+        return [task for task in ("mlm", "ner", "nli", "pos") if self.data(task)]
+
+    def data(self, task: str) -> dict[str, str]:
+        """The sources for a task, as `folders`."""
+        known = [source for table in (_EMBEDDED, _ON_HUB) if (source := table.get(task))]
+        return {source: source for source in known} | dict(self.folders)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is asked for: `model` and `data` as the command line takes them."""
+
+    model: str
+    task: str
+    data: str
+    languages: tuple[str, ...]
+    seeds: tuple[int, ...]
+    method: str
+    rounds: int
+    steps: int
+    rate: str
+    atlas: str
+
+    @property
+    def keys(self) -> list[TicketKey]:
+        """The tickets that are asked for; none where the pretrained weights alone are."""
+        return wanted(self.task, trained_methods([self.method]), self.languages, self.seeds)
+
+    def command(self, root: Path) -> list[str]:
+        """What follows ``python -m lsn_core``, in the folder above that of the atlases."""
+        options = {
+            "--model": [self.model],
+            "--task": [self.task],
+            "--languages": self.languages,
+            "--data": [self.data],
+            "--method": [self.method],
+            "--seeds": [str(seed) for seed in self.seeds],
+            "--rounds": [str(self.rounds)],
+            "--steps": [str(self.steps)],
+            "--learning-rate": [self.rate],
+            "--atlas": [f"{root.name}/{self.atlas}"],
+        }
+        return ["discover", *(word for name, values in options.items() for word in (name, *values))]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the choices will cost; `time` is None while nothing is known to judge it by."""
+
+    plan: Plan
+    time: Estimate | None
+
+
+@dataclass
+class Verdict:
+    """What stands against the choices, by control (at most a sentence each), and the cost where it can be told."""
+
+    wrong: dict[str, str] = field(default_factory=dict)
+    cost: Cost | None = None
+
+
+def offers(root: Path, any_model: bool) -> Offers:
+    """What may be chosen, as the folder of atlases and the server's variables say."""
+    atlases: dict[str, Atlas] = {}
+    for name, folder in store.atlas_folders(root).items():
+        try:
+            atlases[name] = store.open_atlas(folder)
+        except LsnError:
+            continue  # the side bar says so, and writing to it is refused below
+    models = {DEMO: DEMO}
+    everywhere = (atlas.model_everywhere for atlas in atlases.values())
+    models |= {name: name for name in everywhere if name is not None}
+    return Offers(root, models | _folders(MODELS_VARIABLE), _folders(DATA_VARIABLE), atlases, any_model)
+
+
+def languages_of(task: str, data: str) -> tuple[str, ...]:
+    """The languages to choose from in a source; of the embedded text and the hub, the paper's.
+
+    Raises LsnError when a folder cannot be read.
+    """
+    if data == "cldr":
+        return PAPER_LANGUAGES
+    if data.startswith("hub:"):
+        # The languages of a set that is not fetched are known for some sets alone.
+        known = _source_languages(data) or PAPER_LANGUAGES
+        return tuple(code for code in PAPER_LANGUAGES if code in known)
+    return in_paper_order(open_source(data).languages(kind_of(task)))
+
+
+def kind_of(task: str) -> str:
+    """The kind of items that a task learns from; the tasks themselves need PyTorch to be asked."""
+    return "text" if task == "mlm" else task
+
+
+def judge(choices: Choices, given: Offers) -> Verdict:
+    """Whether a discovery can be started with these choices, and what it will cost."""
+    found = Verdict()
+    wrong = found.wrong
+    if not choices.model or choices.model not in given.models.values():
+        if not given.any_model or not _HUB_NAME.fullmatch(choices.model):
+            wrong["model"] = "Give the name of a model on the hub, such as xlm-roberta-base."
+        # A name that is a folder where the run starts would be opened as one.
+        elif os.path.lexists(given.root.absolute().parent / choices.model):
+            wrong["model"] = f"“{choices.model}” is a folder of this server, not a model of the hub."
+    if not choices.languages and choices.method != "base":
+        wrong["languages"] = "Choose at least one language."
+    if not choices.seeds and choices.method != "base":
+        wrong["seeds"] = "Choose at least one seed."
+    try:
+        data = open_source(choices.data).name
+    except LsnError as error:
+        wrong["data"] = states.sentence(str(error))
+        return found
+    training = Training(steps=choices.steps, learning_rate=float(choices.rate))
+    recipe = Recipe(choices.task, choices.method, data, choices.rounds, training=training)
+    atlas = given.atlases.get(choices.atlas)
+    if refused := _atlas_refused(choices, given):
+        wrong["atlas"] = refused
+    elif atlas is not None:
+        try:
+            for key in choices.keys:
+                one = replace(recipe, method=key.method, scope=default_scope(atlas.layout))
+                atlas.check_recipe(key, one.to_dict())
+        except LsnError:
+            wrong["atlas"] = (
+                f"Atlas “{choices.atlas}” holds sub-networks for {task_name(choices.task)} made with other settings, "
+                "with which these could not be compared; give another name, or the same settings."
+            )
+    keys = choices.keys
+    there = 0 if atlas is None or "atlas" in wrong else sum(atlas.has(key) for key in keys)
+    plan = Plan(len(keys), there, recipe)
+    name = model_name(choices.model)
+    earlier = [h for a in given.atlases.values() if a.model["name"] == name for h in a.headers()]
+    time = estimate(plan, earlier, usable_cores()) if plan.steps else None
+    found.cost = Cost(plan, time)
+    return found
+
+
+def model_name(model: str) -> str:
+    """The name that an atlas knows a model by: of a folder, the folder's own."""
+    return Path(model).name if os.path.isabs(model) or model.startswith(".") else model
+
+
+def _atlas_refused(choices: Choices, given: Offers) -> str:
+    """Why the tickets cannot go to the atlas of this name; empty when they can."""
+    name = choices.atlas
+    if not _ATLAS_NAME.fullmatch(name):
+        return "Give a name of letters, digits, - and _, at most 40 of them; it becomes a folder."
+    folder = given.root / name
+    atlas = given.atlases.get(name)
+    if atlas is not None and atlas.path.absolute() != folder.absolute():
+        return f"Atlas “{name}” lies elsewhere and is not written to; give another name."
+    if atlas is None and os.path.lexists(folder):
+        damaged = (folder / ATLAS_FILE).exists()
+        what = "an atlas that cannot be read" if damaged else "a folder that is no atlas"
+        return f"“{name}” is {what}; give another name."
+    if atlas is not None and atlas.model["name"] != model_name(choices.model):
+        return f"Atlas “{name}” is of another model, {atlas.model['name']}; give another name."
+    return ""
+
+
+def _folders(variable: str) -> dict[str, str]:
+    """Name to path of the folders that a variable lists; what is no folder is left out."""
+    listed = [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part.strip()]
+    return {path.resolve().name: str(path.absolute()) for path in listed if path.is_dir()}
+
+
+def _source_languages(data: str) -> tuple[str, ...]:
+    from lsn_core.data.hub import HUB_DATASETS
+
+    return HUB_DATASETS[data.removeprefix("hub:")].languages
