@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from lsn_core.analysis.calibration import language_matrix
-from lsn_core.analysis.card_cells import retrieval_lines, spread, transfer_lines
+from lsn_core.analysis.card_cells import core_lines, retrieval_lines, spread, transfer_lines
 from lsn_core.analysis.counts import load_counts
 from lsn_core.analysis.findings import read_findings, sentences
 from lsn_core.analysis.tables import scores_table
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.cells import RETRIEVAL, TRANSFER, intact_rows
+from lsn_core.masks.cells import CORE, RETRIEVAL, TRANSFER, intact_rows
 from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.ticket_file import TicketHeader
 
@@ -38,7 +38,7 @@ def _lines(atlas: Atlas) -> Iterator[str]:
     model = atlas.model
     headers = [header for header in atlas.headers() if header.key.method != "base"]
     scores = scores_table(atlas)
-    transfers = intact_rows(atlas, TRANSFER)
+    transfers, cores = intact_rows(atlas, TRANSFER), intact_rows(atlas, CORE)
     yield f"# Atlas `{atlas.name}`"
     yield ""
     yield (
@@ -56,6 +56,7 @@ def _lines(atlas: Atlas) -> Iterator[str]:
         yield from ("", *_score_lines(scores[scores["task"] == task]))
         yield from ("", *_overlap_lines(atlas, task, mine))
         yield from transfer_lines(transfers, task)
+        yield from core_lines(cores, task)
     yield from retrieval_lines(intact_rows(atlas, RETRIEVAL))
     found = read_findings(atlas)
     if found is not None and not found.empty:

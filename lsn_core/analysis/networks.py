@@ -1,0 +1,65 @@
+"""Scores of several networks side by side, language by language and seed by seed, and what they differ by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite, nan
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much one network scores above another: the mean over ``languages`` of the means over seeds.
+
+    ``by_seed`` is over the same languages for every seed. ``above`` counts the languages in which the mean over
+    seeds is positive. ``value`` is NaN where there is no language that both were measured in with every seed.
+    """
+
+    value: float
+    by_seed: Mapping[int, float]
+    languages: int
+    above: int
+
+    @property
+    def spread(self) -> float:
+        """How far the seeds' differences lie apart; NaN with fewer than two seeds."""
+        return max(self.by_seed.values()) - min(self.by_seed.values()) if len(self.by_seed) > 1 else nan
+
+    @property
+    def shown(self) -> bool:
+        """Whether seeds say that there is a difference: all agree on its sign, and it is larger than they lie
+        apart. With one seed nothing is shown, as its spread is unknown."""
+        signs = {np.sign(value) for value in self.by_seed.values()}
+        return len(signs) == 1 and isfinite(self.spread) and abs(self.value) > self.spread
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkScores:
+    """What several networks score on the same languages; ``scores`` maps their names to float64 (S, n), seed by
+    language, NaN where nothing was measured."""
+
+    metric: str
+    languages: tuple[str, ...]
+    seeds: tuple[int, ...]
+    scores: Mapping[str, np.ndarray]
+
+    def mean(self, name: str) -> float:
+        """A network's mean over languages and seeds, of the languages with every seed; NaN without one."""
+        whole = self.scores[name][:, ~np.isnan(self.scores[name]).any(axis=0)]
+        return float(whole.mean()) if whole.size else nan
+
+    def known(self, name: str) -> bool:
+        """Whether anything of a network was measured."""
+        return name in self.scores and not bool(np.isnan(self.scores[name]).all())
+
+    def difference(self, name: str, other: str) -> Difference:
+        """How far a network scores above another, over the languages in which every seed has both."""
+        apart = self.scores[name] - self.scores[other]
+        whole = apart[:, ~np.isnan(apart).any(axis=0)]
+        if not whole.size:
+            return Difference(nan, {}, 0, 0)
+        by_seed = dict(zip(self.seeds, whole.mean(axis=1).tolist(), strict=True))
+        above = int((whole.mean(axis=0) > 0).sum())
+        return Difference(float(whole.mean()), by_seed, whole.shape[1], above)
