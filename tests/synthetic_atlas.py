@@ -15,7 +15,7 @@ import pandas as pd
 from lsn_core.analysis.tables import refresh
 from lsn_core.languages import PAPER_LANGUAGES, language
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.cells import TRANSFER
+from lsn_core.masks.cells import CORE, TRANSFER
 from lsn_core.masks.codec import make_random_survival
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.masks.ticket import BASE_KEY, Score, Ticket, TicketKey
@@ -171,3 +171,45 @@ def write_transfer(
     stamps = atlas.stamps()
     used = {stem for row in rows for stem in row["tickets"].split()}
     atlas.write_table(TRANSFER.name, frame, {stem: stamps[stem] for stem in used})
+
+
+def write_core_scores(
+    atlas: Atlas,
+    languages: Sequence[str],
+    at_least: int,
+    seeds: Sequence[int] = (0, 1),
+    sparsity: float = 0.5,
+    controls: Sequence[str] = ("own", "dense", "random", "base"),
+    task: str = "mlm",
+) -> None:
+    """Give the atlas a table of what a core of these languages scores, as if it had been trained."""
+    above = {"": 0.0, "own": 0.004, "dense": 0.02, "random": -0.1, "base": -0.001}
+    rows = []
+    for seed in seeds:
+        for place, target in enumerate(languages):
+            for control in ("", *controls):
+                of_no_core = control in ("own", "dense")
+                members = (target,) if of_no_core else tuple(languages)
+                stems = sorted(TicketKey(task, code, "imp", seed).stem for code in members)
+                noise = 0.004 * _normal(1, f"core{control}{target}{seed}")[0]
+                size = atlas.layout.size
+                rows.append(
+                    {
+                        **{"task": task, "members": "" if of_no_core else " ".join(languages)},
+                        **{"at_least": 0 if of_no_core else at_least, "control": control},
+                        **{"target": target, "seed": seed, "sparsity": sparsity},
+                        "kept": size
+                        if control == "dense"
+                        else round((1 - sparsity) * size * (of_no_core or 0.8)),
+                        **{
+                            "metric": "top-1 accuracy",
+                            "value": float(0.4 - 0.01 * place + above[control] + noise),
+                        },
+                        **{"count": 2000, "split": "test", "tickets": " ".join(stems)},
+                        **{"settings": "0" * 12, "cell": f"{len(rows):032x}"},
+                    }
+                )
+    frame = pd.DataFrame(rows, columns=list(CORE.columns)).astype(dict(CORE.dtypes))
+    stamps = atlas.stamps()
+    used = {stem for row in rows for stem in row["tickets"].split()}
+    atlas.write_table(CORE.name, frame, {stem: stamps[stem] for stem in used})

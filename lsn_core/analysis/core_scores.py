@@ -61,7 +61,7 @@ def scored_cores(rows: pd.DataFrame, task: str) -> Iterator[WhichCore]:
 
 def rows_of_core(rows: pd.DataFrame, which: WhichCore) -> pd.DataFrame:
     """The rows of one core and of what stands beside it, in the order of ``rows``."""
-    members = rows["members"].map(lambda names: set(names.split()) == set(which.members))
+    members = rows["members"].map(lambda names: set(names.split()) == set(which.members)).astype(bool)
     mine = members & (rows["at_least"] == which.at_least)
     beside = rows["control"].isin(OF_NO_CORE) & rows["target"].isin(which.members)
     near = (rows["sparsity"] - which.sparsity).abs() <= SPARSITY_TOLERANCE

@@ -31,6 +31,13 @@ CORE_HELP = (
     "The core: the weights that at least so many of the languages keep. All of them is the strictest core; "
     "with fewer, weights that some languages remove belong to it too."
 )
+LARGEST, GROUPS = "largest", "groups"
+SETS = {LARGEST: "Largest", GROUPS: "Groups of 2 to {}"}
+SETS_HELP = (
+    "Most weights that some languages keep and others remove are one language's own, or kept by all but one. "
+    "Groups leaves these two kinds out."
+)
+FEWEST_WITH_GROUPS = 4
 LINKAGES = {"average": "Average", "complete": "Complete", "single": "Single"}
 LINKAGE_HELP = (
     "How far apart two groups of languages are: the mean over all pairs between them (average), their two "
@@ -146,6 +153,28 @@ def core(count: int, address: Address) -> int:
         help=CORE_HELP,
     )
     return count if chosen == EVERY else int(chosen)
+
+
+def sets(count: int, address: Address) -> str:
+    """Choose which sets of `count` languages are shown; not drawn where there is no choice."""
+    if count < FEWEST_WITH_GROUPS:
+        return LARGEST
+    chosen = address.choose("sets", {name: name for name in SETS}, LARGEST, "the sets")
+    st.segmented_control(
+        "Which sets",
+        list(SETS),
+        key="sets",
+        format_func=lambda name: SETS[name].format(count - 2),
+        required=True,
+        help=SETS_HELP,
+        persist_state="session",
+    )
+    return chosen
+
+
+def core_token(k: int, count: int) -> str:
+    """What stands for a core of at least `k` of `count` languages in the control of `core`."""
+    return EVERY if k == count else str(k)
 
 
 def pair(languages: Sequence[str], address: Address) -> tuple[str, str] | None:

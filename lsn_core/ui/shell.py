@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from lsn_core.errors import LsnError
 from lsn_core.ui import states
 from lsn_core.ui.address import Address
-from lsn_core.ui.view import View
+from lsn_core.ui.view import SIDE_CONTROLS, View
 
 PRODUCT = "Language sub-networks"
 _FETCHED = "chart_code_fetched"
@@ -35,19 +35,23 @@ STYLE = """
 
 @dataclass(frozen=True)
 class PageSpec:
-    """A page: its name in the address, its title, its script."""
+    """A page: its name in the address, its title, its script, and which controls of the side bar it heeds.
+
+    The others are not drawn on it; the address keeps them for the other pages.
+    """
 
     name: str
     title: str
     script: str
+    heeds: frozenset[str] = SIDE_CONTROLS
 
 
 PAGES = (
     PageSpec("overlap", "Overlap", "pages/overlap.py"),
     PageSpec("tree", "Language tree", "pages/tree.py"),
     PageSpec("transfer", "Transfer", "pages/transfer.py"),
-    PageSpec("core", "Neutral core", "pages/core.py"),
-    PageSpec("methods", "Methods", "pages/methods.py"),
+    PageSpec("core", "Neutral core", "pages/core.py", SIDE_CONTROLS - {"measure"}),
+    PageSpec("methods", "Methods", "pages/methods.py", frozenset()),
 )
 
 
@@ -76,7 +80,8 @@ def run(root: Path) -> None:
     with st.sidebar:
         st.markdown(f"**{PRODUCT}**")
         menu = st.container(gap="xxsmall", key="menu")
-        content = sidebar(root, address)
+        heeds = next(spec.heeds for spec in PAGES if spec.name == current.url_path)
+        content = sidebar(root, address, heeds)
     for spec in PAGES:
         menu.page_link(routes[spec.name], label=spec.title, query_params=address.link(spec.name))
     frame = st.session_state[_FRAME] = Frame(address, content)
