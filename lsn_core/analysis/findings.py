@@ -7,7 +7,7 @@ sub-network serves the other. Whatever the answer, it stands in the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from math import nan
 from typing import Any
@@ -25,11 +25,14 @@ from lsn_core.analysis.statistics import (
     transfer_mantel,
 )
 from lsn_core.analysis.transfer import transfer_matrix
+from lsn_core.errors import CorruptFile
 from lsn_core.languages import DISTANCE_KINDS, language, reference_distances
 from lsn_core.masks import cells
-from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.atlas import TABLE_STAMP, Atlas
 
 FINDINGS_TABLE = "findings"
+VERSION = "2"
+"""Raise it when findings or card say something else of the same atlas, so that they are made anew."""
 
 NEUTRALITY = "neutrality"
 RELATIVES = "relatives"
@@ -86,11 +89,25 @@ def findings(atlas: Atlas, sparsity: float = 0.5, method: str = "imp") -> pd.Dat
     return frame
 
 
-def write_findings(atlas: Atlas) -> None:
-    """Write the findings as a table of the atlas; one without ticket files keeps the table it shipped with."""
-    if atlas.has_bits:
-        with atlas.lock("tables"):
-            atlas.write_table(FINDINGS_TABLE, findings(atlas), atlas.stamps())
+def sources(atlas: Atlas) -> dict[str, str]:
+    """What findings and card are made from: the tickets' stamps, those of the tables of cells, the version."""
+    names = (cells.TRANSFER.name, cells.CORE.name, cells.RETRIEVAL.name)
+    of_tables = {f"{TABLE_STAMP}{name}": atlas.table_stamp(name) for name in names}
+    return {**atlas.stamps(), **of_tables, "version:findings": VERSION}
+
+
+def write_findings(atlas: Atlas, found: pd.DataFrame, made_from: Mapping[str, str]) -> None:
+    """Write the findings as a table of the atlas, stamped with what they were made from."""
+    atlas.write_table(FINDINGS_TABLE, found, made_from)
+
+
+def findings_stamps(atlas: Atlas) -> dict[str, str] | None:
+    """What the findings were made from; None when there are none that can be read."""
+    try:
+        found = atlas.read_table(FINDINGS_TABLE)
+    except CorruptFile:
+        return None
+    return None if found is None else found[1]
 
 
 def read_findings(atlas: Atlas) -> pd.DataFrame | None:

@@ -13,24 +13,22 @@ import numpy as np
 class Difference:
     """By how much one network scores above another: the mean over ``languages`` of the means over seeds.
 
-    ``by_seed`` is over the same languages for every seed. ``above`` counts the languages in which the mean over
-    seeds is positive. ``value`` is NaN where there is no language that both were measured in with every seed.
+    ``by_seed`` is over the same languages for every seed. ``spread`` is what seeds change: the most that the
+    difference, or the mean score of either network, moves from seed to seed; NaN with one seed. ``above`` counts
+    the languages in which the mean over seeds is positive. ``value`` is NaN where there is no language that both
+    were measured in with every seed.
     """
 
     value: float
     by_seed: Mapping[int, float]
+    spread: float
     languages: int
     above: int
 
     @property
-    def spread(self) -> float:
-        """How far the seeds' differences lie apart; NaN with fewer than two seeds."""
-        return max(self.by_seed.values()) - min(self.by_seed.values()) if len(self.by_seed) > 1 else nan
-
-    @property
     def shown(self) -> bool:
-        """Whether seeds say that there is a difference: all agree on its sign, and it is larger than they lie
-        apart. With one seed nothing is shown, as its spread is unknown."""
+        """Whether there is a difference to speak of: all seeds agree on its sign, and it is larger than what they
+        change. With one seed nothing is shown, as its spread is unknown."""
         signs = {np.sign(value) for value in self.by_seed.values()}
         return len(signs) == 1 and isfinite(self.spread) and abs(self.value) > self.spread
 
@@ -56,10 +54,12 @@ class NetworkScores:
 
     def difference(self, name: str, other: str) -> Difference:
         """How far a network scores above another, over the languages in which every seed has both."""
-        apart = self.scores[name] - self.scores[other]
-        whole = apart[:, ~np.isnan(apart).any(axis=0)]
+        both = np.stack([self.scores[name], self.scores[other], self.scores[name] - self.scores[other]])
+        whole = both[:, :, ~np.isnan(both).any(axis=(0, 1))]
         if not whole.size:
-            return Difference(nan, {}, 0, 0)
-        by_seed = dict(zip(self.seeds, whole.mean(axis=1).tolist(), strict=True))
-        above = int((whole.mean(axis=0) > 0).sum())
-        return Difference(float(whole.mean()), by_seed, whole.shape[1], above)
+            return Difference(nan, {}, nan, 0, 0)
+        means = whole.mean(axis=2)
+        spread = float(np.ptp(means, axis=1).max()) if len(self.seeds) > 1 else nan
+        by_seed = dict(zip(self.seeds, means[2].tolist(), strict=True))
+        above = int((whole[2].mean(axis=0) > 0).sum())
+        return Difference(float(means[2].mean()), by_seed, spread, whole.shape[2], above)

@@ -41,7 +41,7 @@ def set_name(chosen: Sequence[str], every: Sequence[str]) -> str:
 
 
 def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: Theme) -> go.Figure:
-    """Above, a dot a set on a logarithmic scale beside what is expected; below, its languages in dark dots.
+    """Above, a dot a set on a logarithmic scale beside what is expected; below, its languages in strong dots.
 
     Args:
         columns: the sets, in the order they are drawn in.
@@ -114,7 +114,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
             type="log",
             domain=[split + 0.03, 1],
             showgrid=True,
-            dtick="D1" if _decades(columns) < 1.5 else 1,
+            dtick=_ticks(columns),
             tickformat=",~r",
             title={
                 "text": "weights that exactly these keep<br>(logarithmic)",
@@ -134,11 +134,12 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
     return fig
 
 
-def _decades(columns: Sequence[SetColumn]) -> float:
-    """How many powers of ten the drawn values lie across."""
+def _ticks(columns: Sequence[SetColumn]) -> str | int:
+    """Which ticks of a logarithmic axis: all digits, 2 and 5, or powers of ten only, by how far it reaches."""
     values = np.array([[column.low, column.high, column.reference, column.chance] for column in columns])
     drawn = values[np.isfinite(values) & (values >= LEAST)]
-    return float(np.log10(drawn.max() / drawn.min())) if drawn.size else 0.0
+    decades = float(np.log10(drawn.max() / drawn.min())) if drawn.size else 0.0
+    return "D1" if decades < 0.4 else "D2" if decades < 2.5 else 1
 
 
 def _words(name: str, column: SetColumn) -> str:

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from lsn_core.analysis.core_scores import CoreScores, WhichCore, core_scores, rows_of_core, scored_cores
 from lsn_core.analysis.networks import NetworkScores
+from lsn_core.errors import LsnError
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import controls, states, store
 from lsn_core.ui.figures import Described
@@ -29,7 +30,10 @@ def select(view: View, k: int) -> CoreScores:
     """The score of the core of at least `k` of the view's languages; CannotDraw, with ways out, without one."""
     if view.method != METHOD:
         raise states.CannotDraw(states.core_of_another_method(METHOD))
-    rows = store.core_rows(view.atlas)
+    try:
+        rows = store.core_rows(view.atlas)
+    except LsnError as error:
+        raise states.CannotDraw(states.unforeseen(str(error), view.atlas.path)) from error
     which = WhichCore(view.task, view.sparsity, view.languages, k)
     mine = rows_of_core(rows, which)
     seeds = set(mine.loc[mine["control"] == "", "seed"])
@@ -66,7 +70,7 @@ def figure(view: View, found: CoreScores) -> tuple[go.Figure, Described]:
         how=f"{metric[:1].upper()}{metric[1:]} on test data of each language, after training on its text from the "
         "pretrained weights, all networks alike. Random: as many weights as the core in every matrix, drawn by "
         "lot. Largest pretrained: as many in all, chosen before any language was looked at; what many languages "
-        f"keep is mostly that. Mean over seeds {seeds}{spread}. Atlas {view.atlas.name}, model "
+        f"keep is mostly that. The whole core, whichever part is chosen above. Mean over seeds {seeds}{spread}. Atlas {view.atlas.name}, model "
         f"{view.atlas.model['name']}.",
         table=_table(networks),
     )

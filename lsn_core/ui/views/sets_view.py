@@ -101,7 +101,7 @@ def figure(sets: Sets) -> tuple[go.Figure, Described]:
         name="-".join(part.replace(" ", "-").replace("/", "-") for part in parts),
         alt=f"Dots of the weights that exactly the languages of a set keep, {len(sets.columns)} sets, with the "
         "languages of each below. " + sentence(sets).replace("**", ""),
-        how=f"A column is a set of languages (dark dots below); above it the weights {core.part.where} that exactly "
+        how=f"A column is a set of languages (strong dots below); above it the weights {core.part.where} that exactly "
         f"these keep and all others remove, on a logarithmic scale. The {len(sets.columns)} largest"
         + (f", of 2 to {core.n - 2} languages" if sets.groups else "")
         + ", without those that all keep or all remove, which are far larger; the table has all sets. Pretrained "
