@@ -10,7 +10,7 @@ import streamlit as st
 
 from lsn_core.masks.layout import Layout
 from lsn_core.ui.address import Address
-from lsn_core.viz.labels import everyone, plain_name, scope_name
+from lsn_core.viz.labels import everyone, plain_name, scope_name, task_name
 
 SIDE_BY_SIDE = "all"
 NO_PAIR = "none"
@@ -234,6 +234,22 @@ def transfer_kind(kinds: Sequence[str], address: Address) -> str:
             persist_state="session",
         )
     return kind
+
+
+def source_task(tasks: Sequence[str], address: Address) -> str:
+    """Choose the task that sub-networks are of which are trained for another; not drawn where there is one alone."""
+    chosen = address.choose("from", {name: name for name in tasks}, tasks[0], "the other task")
+    if len(tasks) > 1:
+        st.segmented_control(
+            "Sub-networks found for",
+            list(tasks),
+            key="from",
+            format_func=task_name,
+            required=True,
+            wrap=True,
+            persist_state="session",
+        )
+    return chosen
 
 
 def transfer_show(shows: Sequence[str], address: Address) -> str:

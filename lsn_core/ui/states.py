@@ -229,6 +229,21 @@ def no_transfer(atlas: Atlas, task: str, sparsity: float, outdated: bool) -> Tro
     return Trouble("No transfer here", f"{text}. Measure it:", (_transfer(atlas, task, sparsity),))
 
 
+def no_task_transfer(
+    atlas: Atlas, task: str, others: Sequence[str], sparsity: float, ways: Sequence[Way]
+) -> Trouble:
+    """No transfer between tasks at this sparsity, in an atlas with several tasks."""
+    commands = [f"{_transfer(atlas, task, sparsity, 'task')} --source-task {other}" for other in others]
+    return Trouble(
+        "No transfer between tasks here",
+        "Whether the sub-network that a language has for one task also serves another is found by training it for "
+        "that one. That has not been done here"
+        + (". Measure it:" if atlas.has_bits else ", and the atlas holds tables only."),
+        tuple(commands) if atlas.has_bits else (),
+        tuple(ways),
+    )
+
+
 def no_transfer_at(
     atlas: Atlas,
     task: str,

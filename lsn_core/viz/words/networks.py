@@ -36,6 +36,22 @@ def core_score_sentence(found: CoreScores) -> str:
     return f"{start} {against_words(networks, 'core', names)}"
 
 
+def task_sentence(found: NetworkScores, source: str, task: str, sparsity: float) -> str:
+    """Markdown on how another task's sub-networks serve a task; `source` and `task` are the tasks in words."""
+    start = (
+        f"With {100 * sparsity:g} % of the weights removed, the sub-network that a language has for **{source}**, "
+        f"trained for **{task}** in the same language, scores on average "
+        f"**{found.mean('other'):.{DIGITS}f}** ({found.metric})."
+    )
+    names = {
+        "own": "the language's own sub-network for the task",
+        "random": "as many weights drawn by lot",
+        "base": "the largest pretrained weights",
+        "dense": "the whole model",
+    }
+    return f"{start} {against_words(found, 'other', names)}".strip()
+
+
 def against_words(networks: NetworkScores, name: str, others: Mapping[str, str]) -> str:
     """How a network scores against others, which `others` names in words: one sentence a verdict."""
     differences = {
