@@ -187,7 +187,7 @@ def difference_words(found: Difference) -> str:
     if len(found.by_seed) == 1:
         verdict = "; with one seed, how much of that is noise is unknown"
     elif not found.shown:
-        verdict = "; no difference is shown, as seeds change scores by as much"
+        verdict = "; no difference is shown, as it is less than twice what seeds change"
     return (
         f"{found.value:+.3f} ({by_seed}; above it in {found.above} of {found.languages} languages){verdict}"
     )

@@ -20,6 +20,7 @@ from lsn_core.analysis.across_tasks import across_tasks
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.core_scores import core_scores, scored_cores
 from lsn_core.analysis.counts import Counts, catalogue, load_counts
+from lsn_core.analysis.networks import CLEAR
 from lsn_core.analysis.statistics import (
     adjusted_p_values,
     correlation_interval,
@@ -56,7 +57,7 @@ class Finding:
     ``question`` is ``across tasks`` (``task``: two tasks; ``subject``: between which sub-networks, or how much
     higher between a language's own than between those; ``value``: mean neutrality, or difference), ``core``
     (``subject``: a network, of which core; ``value``: how much that core scores above it after training; ``low``
-    and ``high``: less and plus the most that seeds change, NaN with one seed; ``pairs``: languages), ``neutrality`` (``subject``: a scope; ``value``: the mean neutrality over pairs of
+    and ``high``: less and plus twice what seeds change, NaN with one seed; ``pairs``: languages), ``neutrality`` (``subject``: a scope; ``value``: the mean neutrality over pairs of
     languages), ``relatives`` (``subject``: a measure; ``value``: how much more pairs of one branch have of it
     than other pairs), ``distance`` (``subject``: a kind of distance between languages; ``value``: Spearman
     correlation of neutrality with it over pairs) or ``transfer`` (``subject``: a measure, or a measure ``given
@@ -207,7 +208,8 @@ def _of_cores(rows: pd.DataFrame, task: str, sparsity: float) -> Iterator[Findin
             found = networks.difference("core", name) if networks.known(name) else None
             if found is not None and found.languages:
                 subject = f"{name}, {which.at_least} of {' '.join(which.members)}"
-                low, high = found.value - found.spread, found.value + found.spread
+                room = CLEAR * found.spread
+                low, high = found.value - room, found.value + room
                 yield Finding(task, sparsity, CORE, subject, found.value, low, high, nan, found.languages)
 
 
@@ -333,7 +335,9 @@ def _core(row: Any) -> str:
         return (
             f"{start} {row.value:+.3f} against {beside}; with one seed, how much of that is noise is unknown."
         )
-    amount = f"{row.value:+.3f} against {beside} (seeds change that by up to {row.value - row.low:.3f}"
+    amount = (
+        f"{row.value:+.3f} against {beside} (seeds change scores by up to {(row.value - row.low) / CLEAR:.3f}"
+    )
     return f"{start} {amount}{')' if row.low > 0 or row.high < 0 else ', so no difference is shown)'}."
 
 

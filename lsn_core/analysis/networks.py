@@ -8,6 +8,9 @@ from math import isfinite, nan
 
 import numpy as np
 
+CLEAR = 2.0
+"""How many times what seeds change a difference must be to be shown: with two seeds, their spread comes out small."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -27,10 +30,9 @@ class Difference:
 
     @property
     def shown(self) -> bool:
-        """Whether there is a difference to speak of: all seeds agree on its sign, and it is larger than what they
-        change. With one seed nothing is shown, as its spread is unknown."""
-        signs = {np.sign(value) for value in self.by_seed.values()}
-        return len(signs) == 1 and isfinite(self.spread) and abs(self.value) > self.spread
+        """Whether there is a difference to speak of: it is more than ``CLEAR`` times what seeds change, so that all
+        agree on its sign. With one seed nothing is shown, as its spread is unknown."""
+        return isfinite(self.spread) and abs(self.value) > CLEAR * self.spread
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ def test_difference_is_over_languages_that_every_seed_has_of_both() -> None:
         ([[0.50], [0.51]], [[0.495], [0.505]], False),  # seeds move both scores by more than the difference
         ([[0.50], [0.50]], [[0.49], [0.51]], False),  # seeds disagree on the sign
         ([[0.50], [0.60]], [[0.45], [0.45]], False),  # the difference itself moves by as much
+        ([[0.50], [0.51]], [[0.49], [0.49]], False),  # more than the seeds' spread, but less than twice that
         ([[0.50]], [[0.40]], False),  # one seed
         ([[np.nan], [0.5]], [[0.4], [0.4]], False),  # nothing to compare
     ],

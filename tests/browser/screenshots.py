@@ -24,6 +24,7 @@ VIEWS = {
     "overlap-layers": "overlap?by=layer&scope=all",
     "overlap-jaccard": "overlap?measure=jaccard&pair=en.sw",
     "core": "core",
+    "core-score": "core?atlas=demo&sets=groups",
     "core-some": "core?k=2&by=layer&scope=encoder.2",
     "transfer": "transfer?atlas=demo",
     "transfer-cell": "transfer?atlas=demo&against=random&cell=zh.de",

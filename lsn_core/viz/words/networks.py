@@ -66,7 +66,9 @@ def against_words(networks: NetworkScores, name: str, others: Mapping[str, str])
     if unsure and len(networks.seeds) == 1:
         told.append(f"Against {_listed(unsure)}: with one seed, how much of that is noise is unknown.")
     elif unsure:
-        told.append(f"Against {_listed(unsure)} **no difference is shown**: seeds change scores by as much.")
+        told.append(
+            f"Against {_listed(unsure)} **no difference is shown**: it is less than twice what seeds change."
+        )
     return " ".join(told)
 
 
