@@ -24,6 +24,7 @@ atlas: $(VENV)/ready
 	    --method imp random --atlas masks/demo
 	$(BIN)/python -m lsn_core transfer --atlas masks/demo --task mlm --sparsity 0.5
 	$(BIN)/python -m lsn_core transfer --atlas masks/demo --task mlm --sparsity 0.5 --kind zero-shot
+	$(BIN)/python -m lsn_core core --atlas masks/demo --task mlm --sparsity 0.5 --at-least 11 --score > /dev/null
 	$(BIN)/python -m lsn_core retrieve --atlas masks/demo --data cldr
 
 test: lint fast slow browser

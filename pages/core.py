@@ -10,7 +10,7 @@ view, address = shell.enter("core")
 
 from lsn_core.ui import controls, states
 from lsn_core.ui.figures import figure_block, say
-from lsn_core.ui.views import core_view
+from lsn_core.ui.views import core_scores_view, core_view, sets_view
 
 core_view.check(view)
 with st.container(horizontal=True, key="controls"):
@@ -30,6 +30,27 @@ with right:
     st.subheader("Kept by one language alone", anchor=False)
     say(core_view.alone_sentence(core))
     figure_block(*core_view.alone(core), "core_alone")
+
+st.subheader("What the core scores by itself", anchor=False)
+try:
+    scores = core_scores_view.select(view, at_least)
+except states.CannotDraw as stop:
+    states.show(stop.trouble, "no_score")
+else:
+    say(core_scores_view.sentence(scores))
+    if notes := core_scores_view.notes(view, scores):
+        st.caption(notes)
+    figure_block(*core_scores_view.figure(view, scores), "core_scores")
+
+st.subheader("Which languages keep what others remove", anchor=False)
+with st.container(horizontal=True, key="set_controls"):
+    which = controls.sets(len(view.languages), address)
+try:
+    sets = sets_view.count(core, which)
+    say(sets_view.sentence(sets))
+    figure_block(*sets_view.figure(sets), "core_sets")
+except states.CannotDraw as stop:
+    states.show(stop.trouble, "no_sets")
 
 st.subheader("Where the core is larger or smaller than expected", anchor=False)
 if core.has_reference:

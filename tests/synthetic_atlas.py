@@ -15,7 +15,7 @@ import pandas as pd
 from lsn_core.analysis.tables import refresh
 from lsn_core.languages import PAPER_LANGUAGES, language
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.cells import TRANSFER
+from lsn_core.masks.cells import CORE, TRANSFER
 from lsn_core.masks.codec import make_random_survival
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.masks.ticket import BASE_KEY, Score, Ticket, TicketKey
@@ -57,9 +57,12 @@ def make_atlas(
     drift: float = 1.0,
     heads: int | None = None,
 ) -> Atlas:
-    """An atlas in `path`; the same arguments give the same one. The smaller `drift`, the more is shared."""
+    """An atlas in `path`; the same arguments give the same one. The smaller `drift`, the more is shared.
+
+    Called again with another task, it adds that task's tickets, which share each language's drift.
+    """
     layout = layout or make_layout()
-    atlas = Atlas.create(path, MODEL if heads is None else {**MODEL, "heads": heads}, layout)
+    atlas = Atlas.open_or_create(path, MODEL if heads is None else {**MODEL, "heads": heads}, layout)
     pretrained = _normal(layout.size, "pretrained")
     depth = np.concatenate(
         [np.full(m.size, 1.0 if m.layer is None else 1 + m.layer / 4) for m in layout.matrices]
@@ -72,7 +75,7 @@ def make_atlas(
             0.05 * _normal(layout.size, family) + 0.05 * _normal(layout.size, code)
         )
         for seed in seeds:
-            own = 0.06 * _normal(layout.size, f"{code}/{seed}")
+            own = 0.06 * _normal(layout.size, f"{code}/{seed}" + (f"/{task}" if task != "mlm" else ""))
             weights = pretrained + drift * (moved + own)
             imp = _ticket(
                 TicketKey(task, code, "imp", seed), layout, weights, _scores(code, seed, levels, 0.0), levels
@@ -172,3 +175,70 @@ def write_transfer(
     stamps = atlas.stamps()
     used = {stem for row in rows for stem in row["tickets"].split()}
     atlas.write_table(TRANSFER.name, frame, {stem: stamps[stem] for stem in used})
+
+
+def write_task_transfer(atlas: Atlas, languages: Sequence[str], task: str, source_task: str) -> None:
+    """Add what sub-networks of another task score, with two seeds at 50 %, to the atlas's transfer table."""
+    above = {"": 0.0, "dense": 0.03, "random": -0.1, "base": 0.001}
+    found = atlas.read_table(TRANSFER.name)
+    older, stamps = found if found is not None else (pd.DataFrame(columns=list(TRANSFER.columns)), {})
+    rows = []
+    for seed in (0, 1):
+        for place, target in enumerate(languages):
+            for control, more in above.items():
+                anchor = BASE_KEY if control == "base" else TicketKey(source_task, target, "imp", seed)
+                noise = 0.004 * _normal(1, f"task{control}{target}{seed}")[0]
+                rows.append(
+                    {
+                        **{"kind": "task", "task": task, "source_task": source_task, "control": control},
+                        **{"source": "" if control else target, "target": target, "seed": seed},
+                        **{"sparsity": 0.5, "metric": "top-1 accuracy", "count": 2000, "split": "test"},
+                        **{"value": float(0.38 - 0.01 * place + more + noise), "tickets": anchor.stem},
+                        **{"settings": "0" * 12, "cell": f"{len(rows):031x}t"},
+                    }
+                )
+                stamps = {**stamps, anchor.stem: atlas.stamps()[anchor.stem]}
+    frame = pd.concat([older, pd.DataFrame(rows)])[list(TRANSFER.columns)].astype(dict(TRANSFER.dtypes))
+    atlas.write_table(TRANSFER.name, frame, stamps)
+
+
+def write_core_scores(
+    atlas: Atlas,
+    languages: Sequence[str],
+    at_least: int,
+    seeds: Sequence[int] = (0, 1),
+    sparsity: float = 0.5,
+    controls: Sequence[str] = ("own", "dense", "random", "base"),
+    task: str = "mlm",
+) -> None:
+    """Give the atlas a table of what a core of these languages scores, as if it had been trained."""
+    above = {"": 0.0, "own": 0.004, "dense": 0.02, "random": -0.1, "base": -0.001}
+    rows = []
+    for seed in seeds:
+        for place, target in enumerate(languages):
+            for control in ("", *controls):
+                of_no_core = control in ("own", "dense")
+                members = (target,) if of_no_core else tuple(languages)
+                stems = sorted(TicketKey(task, code, "imp", seed).stem for code in members)
+                noise = 0.004 * _normal(1, f"core{control}{target}{seed}")[0]
+                size = atlas.layout.size
+                rows.append(
+                    {
+                        **{"task": task, "members": "" if of_no_core else " ".join(languages)},
+                        **{"at_least": 0 if of_no_core else at_least, "control": control},
+                        **{"target": target, "seed": seed, "sparsity": sparsity},
+                        "kept": size
+                        if control == "dense"
+                        else round((1 - sparsity) * size * (of_no_core or 0.8)),
+                        **{
+                            "metric": "top-1 accuracy",
+                            "value": float(0.4 - 0.01 * place + above[control] + noise),
+                        },
+                        **{"count": 2000, "split": "test", "tickets": " ".join(stems)},
+                        **{"settings": "0" * 12, "cell": f"{len(rows):032x}"},
+                    }
+                )
+    frame = pd.DataFrame(rows, columns=list(CORE.columns)).astype(dict(CORE.dtypes))
+    stamps = atlas.stamps()
+    used = {stem for row in rows for stem in row["tickets"].split()}
+    atlas.write_table(CORE.name, frame, {stem: stamps[stem] for stem in used})

@@ -202,6 +202,30 @@ def language_matrix(
     member = np.array([[key.language == name for key in keys] for name in names], dtype=np.float64)
 
     matrices = len(chosen.matrices)
+    value, resampled = _resampled(parts, measure, member, replicates, rng_seed)
+    low, high = interval(value, resampled, _can_vary(member.sum(axis=1), matrices))
+    return LanguageMatrix(names, measure, scope, value, low, high, resampled)
+
+
+def group_neutrality(
+    counts: Counts, groups: Sequence[tuple[str, str]], replicates: int = 400, rng_seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Neutrality of every two groups, each a task and a language, over the whole model: (G, G) and (B, G, G).
+
+    As ``language_matrix`` works it out, so that tickets of two tasks are compared like those of two languages: with
+    the reference that the base mask gives them, and the mean of their groups' own ceilings. The second is the
+    value in each replicate.
+    """
+    keys = [key for key in counts.tickets if (key.task, key.language) in groups]
+    member = np.array([[(key.task, key.language) == group for key in keys] for group in groups], dtype=float)
+    return _resampled(expectations(counts.select(keys)), "neutrality", member, replicates, rng_seed)
+
+
+def _resampled(
+    parts: Expectations, measure: str, member: np.ndarray, replicates: int, rng_seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The measure of every two groups of tickets, (n, n), and its replicates, (B, n, n); ``member`` is (n, T)."""
+    matrices = len(parts.size)
     value = _by_language(parts.summed(np.ones((1, matrices))), measure, member, member)
     rng = np.random.default_rng(rng_seed)
     drawn_matrices = rng.multinomial(matrices, np.full(matrices, 1 / matrices), size=replicates)
@@ -211,9 +235,8 @@ def language_matrix(
             _by_language(parts.summed(weights[None].astype(np.float64)), measure, member * draw, member)
             for weights, draw in zip(drawn_matrices, drawn_seeds, strict=True)
         ]
-    ).reshape(replicates, len(names), len(names))
-    low, high = interval(value, resampled, _can_vary(member.sum(axis=1), matrices))
-    return LanguageMatrix(names, measure, scope, value, low, high, resampled)
+    )
+    return value, resampled.reshape(replicates, len(member), len(member))
 
 
 def draw_seeds(member: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:

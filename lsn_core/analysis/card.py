@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
 
 from lsn_core.analysis.calibration import language_matrix
-from lsn_core.analysis.card_cells import retrieval_lines, spread, transfer_lines
+from lsn_core.analysis.card_cells import core_lines, retrieval_lines, spread, transfer_lines
 from lsn_core.analysis.counts import load_counts
-from lsn_core.analysis.findings import read_findings, sentences
+from lsn_core.analysis.findings import sentences
 from lsn_core.analysis.tables import scores_table
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.cells import RETRIEVAL, TRANSFER, intact_rows
+from lsn_core.masks.cells import CORE, RETRIEVAL, TRANSFER, intact_rows
 from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.ticket_file import TicketHeader
 
@@ -29,16 +30,22 @@ NOTE_FILE = "NOTE.md"
 SHOWN_LEVELS = (0.5, 0.8)
 
 
-def write_card(atlas: Atlas) -> None:
-    """Write `CARD.md` into the atlas's folder, from the tickets that are intact."""
-    atomic_write_bytes(atlas.path / CARD_FILE, "\n".join(_lines(atlas)).encode())
+def write_card(atlas: Atlas, found: pd.DataFrame | None = None) -> None:
+    """Write `CARD.md` into the atlas's folder, from the tickets that are intact and the findings, if there are."""
+    atomic_write_bytes(atlas.path / CARD_FILE, "\n".join(_lines(atlas, found)).encode())
 
 
-def _lines(atlas: Atlas) -> Iterator[str]:
+def note_stamp(atlas: Atlas) -> str:
+    """The sha256 (hex) of what people say of the atlas; empty when they say nothing."""
+    note = atlas.path / NOTE_FILE
+    return sha256(note.read_bytes()).hexdigest() if note.is_file() else ""
+
+
+def _lines(atlas: Atlas, found: pd.DataFrame | None) -> Iterator[str]:
     model = atlas.model
     headers = [header for header in atlas.headers() if header.key.method != "base"]
     scores = scores_table(atlas)
-    transfers = intact_rows(atlas, TRANSFER)
+    transfers, cores = intact_rows(atlas, TRANSFER), intact_rows(atlas, CORE)
     yield f"# Atlas `{atlas.name}`"
     yield ""
     yield (
@@ -56,8 +63,8 @@ def _lines(atlas: Atlas) -> Iterator[str]:
         yield from ("", *_score_lines(scores[scores["task"] == task]))
         yield from ("", *_overlap_lines(atlas, task, mine))
         yield from transfer_lines(transfers, task)
+        yield from core_lines(cores, task)
     yield from retrieval_lines(intact_rows(atlas, RETRIEVAL))
-    found = read_findings(atlas)
     if found is not None and not found.empty:
         yield from ("", "## Findings", "", *(f"- {sentence}" for sentence in sentences(found)))
     yield ""

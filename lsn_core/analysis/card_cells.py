@@ -1,4 +1,4 @@
-"""The parts of an atlas's card that tell of its transfer and retrieval tables, in words and tables."""
+"""The parts of an atlas's card that tell of its tables of cells: transfer, cores and retrieval."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lsn_core.analysis.core_scores import CoreScores, core_scores, scored_cores
+from lsn_core.analysis.networks import Difference
 from lsn_core.analysis.transfer import CONTROLS, TransferMatrix, transfer_matrix
 
 _SHOWN_DONORS = 3
@@ -89,7 +91,6 @@ def _task_lines(matrix: TransferMatrix) -> Iterator[str]:
 
 
 def _own_table(matrix: TransferMatrix) -> Iterator[str]:
-    places = range(len(matrix.languages))
     columns: Mapping[str, np.ndarray] = {
         "dense": _diagonals(matrix.controls["dense"]),
         "imp": _diagonals(matrix.by_seed),
@@ -97,11 +98,16 @@ def _own_table(matrix: TransferMatrix) -> Iterator[str]:
         "base": _diagonals(matrix.controls["base"]),
     }
     columns = {name: column for name, column in columns.items() if not np.isnan(column).all()}
+    yield from _language_table(matrix.languages, columns)
+
+
+def _language_table(languages: Sequence[str], columns: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """A row a language; ``columns`` are names and scores, (S, n), seed by language."""
     yield "| language | " + " | ".join(columns) + " |"
     yield "| --- " * (len(columns) + 1) + "|"
-    for place in places:
+    for place, language in enumerate(languages):
         cells = (spread(column[:, place]) for column in columns.values())
-        yield f"| {matrix.languages[place]} | " + " | ".join(cells) + " |"
+        yield f"| {language} | " + " | ".join(cells) + " |"
 
 
 def _where_not_better(matrix: TransferMatrix) -> Iterator[str]:
@@ -133,6 +139,58 @@ def _beside(matrix: TransferMatrix, chosen: np.ndarray, what: str) -> Iterator[s
             parts.append(f"{values.mean():+.3f} against `{control}` (above it in {np.mean(values > 0):.0%})")
     if parts:
         yield f"- Mean difference of {what}: {', '.join(parts)}."
+
+
+def core_lines(rows: pd.DataFrame, task: str) -> Iterator[str]:
+    """Lines on every core of a task that was scored; ``rows`` as ``core_rows`` returns. None without one."""
+    for which in scored_cores(rows, task):
+        yield ""
+        yield from _core_lines(core_scores(rows, which))
+
+
+def _core_lines(found: CoreScores) -> Iterator[str]:
+    networks, which = found.networks, found.which
+    members = ", ".join(which.members)
+    yield f"### Score of the core of {which}"
+    yield ""
+    yield (
+        f"{networks.metric} of the core ({members}; {found.kept['core']:,.0f} weights, mean over seeds) trained "
+        "and scored on each of its languages from the pretrained weights, beside the dense model, the language's "
+        "own sub-network, and as many weights as the core: `random`, drawn by lot in every matrix; `base`, the "
+        f"largest pretrained ones. Mean over seeds {_listed(networks.seeds)}, with the lowest and highest in "
+        "brackets."
+    )
+    yield ""
+    columns = {
+        name: networks.scores[name]
+        for name in ("dense", "own", "core", "random", "base")
+        if networks.known(name)
+    }
+    yield from _language_table(networks.languages, columns)
+    yield ""
+    for name, words in (
+        ("own", "a language's own sub-network"),
+        ("dense", "the dense model"),
+        ("random", "`random`"),
+        ("base", "`base`"),
+    ):
+        if networks.known(name):
+            yield f"- The core against {words}: {difference_words(networks.difference('core', name))}."
+
+
+def difference_words(found: Difference) -> str:
+    """A difference with that of every seed, and whether it is more than seeds differ by."""
+    if not found.languages:
+        return "not measured"
+    by_seed = ", ".join(f"{value:+.3f} with seed {seed}" for seed, value in found.by_seed.items())
+    verdict = ""
+    if len(found.by_seed) == 1:
+        verdict = "; with one seed, how much of that is noise is unknown"
+    elif not found.shown:
+        verdict = "; no difference is shown, as it is less than twice what seeds change"
+    return (
+        f"{found.value:+.3f} ({by_seed}; above it in {found.above} of {found.languages} languages){verdict}"
+    )
 
 
 def retrieval_lines(rows: pd.DataFrame) -> Iterator[str]:

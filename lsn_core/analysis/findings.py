@@ -7,16 +7,20 @@ sub-network serves the other. Whatever the answer, it stands in the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from math import nan
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lsn_core.analysis.across_tasks import across_tasks
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
+from lsn_core.analysis.core_scores import core_scores, scored_cores
 from lsn_core.analysis.counts import Counts, catalogue, load_counts
+from lsn_core.analysis.networks import CLEAR
 from lsn_core.analysis.statistics import (
     adjusted_p_values,
     correlation_interval,
@@ -25,16 +29,24 @@ from lsn_core.analysis.statistics import (
     transfer_mantel,
 )
 from lsn_core.analysis.transfer import transfer_matrix
+from lsn_core.errors import CorruptFile
 from lsn_core.languages import DISTANCE_KINDS, reference_distances, relatives
 from lsn_core.masks import cells
-from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.atlas import TABLE_STAMP, Atlas
 
 FINDINGS_TABLE = "findings"
+VERSION = "2"
+"""Raise it when findings or card say something else of the same atlas, so that they are made anew."""
 
 NEUTRALITY = "neutrality"
 RELATIVES = "relatives"
 DISTANCE = "distance"
 TRANSFER = "transfer"
+CORE = "core"
+ACROSS = "across tasks"
+OWN = "a language's two tasks"
+OTHERS = "two languages' two tasks"
+SAME_TASK = "two languages' same task"
 ALPHA = 0.05
 
 
@@ -42,7 +54,10 @@ ALPHA = 0.05
 class Finding:
     """One answer.
 
-    ``question`` is ``neutrality`` (``subject``: a scope; ``value``: the mean neutrality over pairs of
+    ``question`` is ``across tasks`` (``task``: two tasks; ``subject``: between which sub-networks, or how much
+    higher between a language's own than between those; ``value``: mean neutrality, or difference), ``core``
+    (``subject``: a network, of which core; ``value``: how much that core scores above it after training; ``low``
+    and ``high``: less and plus twice what seeds change, NaN with one seed; ``pairs``: languages), ``neutrality`` (``subject``: a scope; ``value``: the mean neutrality over pairs of
     languages), ``relatives`` (``subject``: a measure; ``value``: how much more pairs of one branch have of it
     than other pairs), ``distance`` (``subject``: a kind of distance between languages; ``value``: Spearman
     correlation of neutrality with it over pairs) or ``transfer`` (``subject``: a measure, or a measure ``given
@@ -71,26 +86,43 @@ def findings(atlas: Atlas, sparsity: float = 0.5, method: str = "imp") -> pd.Dat
     A task without two languages, or without this level, has none.
     """
     rows: list[Finding] = []
-    transfers = cells.intact_rows(atlas, cells.TRANSFER)
+    transfers, scored = (cells.intact_rows(atlas, table) for table in (cells.TRANSFER, cells.CORE))
     for task in sorted({key.task for key in catalogue(atlas) if key.method == method}):
         if not any(np.isclose(level, sparsity) for level in _levels(atlas, task, method)):
             continue
         counts = load_counts(atlas, sparsity, task, method)
+        if method == "imp":
+            rows += _of_cores(scored, task, sparsity)
         if len({key.language for key in counts.tickets}) < 2:
             continue
         rows += _of_task(counts, task, sparsity)
         if not transfers.empty:
             rows += _of_transfer(transfers, language_matrix(counts, "jaccard", replicates=0), task, sparsity)
+    rows += _between_tasks(atlas, sparsity, method)
     frame = pd.DataFrame([asdict(row) for row in rows], columns=list(Finding.__dataclass_fields__))
     frame["p_adjusted"] = adjusted_p_values(frame["p"].to_numpy(dtype=np.float64))
     return frame
 
 
-def write_findings(atlas: Atlas) -> None:
-    """Write the findings as a table of the atlas; one without ticket files keeps the table it shipped with."""
-    if atlas.has_bits:
-        with atlas.lock("tables"):
-            atlas.write_table(FINDINGS_TABLE, findings(atlas), atlas.stamps())
+def sources(atlas: Atlas) -> dict[str, str]:
+    """What findings and card are made from: the tickets' stamps, those of the tables of cells, the version."""
+    names = (cells.TRANSFER.name, cells.CORE.name, cells.RETRIEVAL.name)
+    of_tables = {f"{TABLE_STAMP}{name}": atlas.table_stamp(name) for name in names}
+    return {**atlas.stamps(), **of_tables, "version:findings": VERSION}
+
+
+def write_findings(atlas: Atlas, found: pd.DataFrame, made_from: Mapping[str, str]) -> None:
+    """Write the findings as a table of the atlas, stamped with what they were made from."""
+    atlas.write_table(FINDINGS_TABLE, found, made_from)
+
+
+def findings_stamps(atlas: Atlas) -> dict[str, str] | None:
+    """What the findings were made from; None when there are none that can be read."""
+    try:
+        found = atlas.read_table(FINDINGS_TABLE)
+    except CorruptFile:
+        return None
+    return None if found is None else found[1]
 
 
 def read_findings(atlas: Atlas) -> pd.DataFrame | None:
@@ -166,6 +198,49 @@ def _of_transfer(rows: pd.DataFrame, matrix: LanguageMatrix, task: str, sparsity
     )
 
 
+def _of_cores(rows: pd.DataFrame, task: str, sparsity: float) -> Iterator[Finding]:
+    """How much every core that was trained scores above what it is held against."""
+    for which in scored_cores(rows, task):
+        if not np.isclose(which.sparsity, sparsity):
+            continue
+        networks = core_scores(rows, which).networks
+        for name in ("own", "random", "base", "dense"):
+            found = networks.difference("core", name) if networks.known(name) else None
+            if found is not None and found.languages:
+                subject = f"{name}, {which.at_least} of {' '.join(which.members)}"
+                room = CLEAR * found.spread
+                low, high = found.value - room, found.value + room
+                yield Finding(task, sparsity, CORE, subject, found.value, low, high, nan, found.languages)
+
+
+def _between_tasks(atlas: Atlas, sparsity: float, method: str) -> Iterator[Finding]:
+    """For every two tasks: is a language closer to itself in the other task than other languages are?"""
+    tasks = sorted(
+        {
+            key.task
+            for key, levels in catalogue(atlas).items()
+            if key.method == method and any(np.isclose(level, sparsity) for level in levels)
+        }
+    )
+    if len(tasks) < 2:
+        return
+    counts = load_counts(atlas, sparsity, None, method)
+    for first, second in combinations(tasks, 2):
+        found = across_tasks(counts, first, second)
+        if found is None:
+            continue
+        n = len(found.languages)
+        for subject, one, p, pairs in (
+            (OWN, found.own, nan, n),
+            (OTHERS, found.others, nan, n * (n - 1)),
+            (SAME_TASK, found.same_task, nan, n * (n - 1)),
+            (f"{OWN} − {OTHERS}", found.above_others, found.p, n),
+            (f"{OWN} − {SAME_TASK}", found.above_same_task, nan, n),
+        ):
+            task = f"{first} and {second}"
+            yield Finding(task, sparsity, ACROSS, subject, one.value, one.low, one.high, p, pairs)
+
+
 def _mean_of_pairs(matrix: LanguageMatrix, task: str, sparsity: float) -> Finding:
     first, second = np.triu_indices(len(matrix.languages), 1)
     values, drawn = matrix.value[first, second], matrix.replicates[:, first, second]
@@ -182,12 +257,18 @@ def _mean_of_pairs(matrix: LanguageMatrix, task: str, sparsity: float) -> Findin
 def sentences(frame: pd.DataFrame, name: Callable[[str], str] = str) -> Iterator[str]:
     """The findings of a table in words, task by task, in Markdown; ``name`` words a scope's label."""
     for (task, sparsity), rows in frame.groupby(["task", "sparsity"], sort=False):
-        yield f"**{task}**, {sparsity:.0%} of the weights removed: {_shared(rows[rows['question'] == NEUTRALITY], name)}"
+        start = f"**{task}**, {sparsity:.0%} of the weights removed:"
+        across = rows[rows["question"] == ACROSS]
+        if len(across):
+            yield f"{start} {_across({row['subject']: row for _, row in across.iterrows()})}"
+            continue
+        yield f"{start} {_shared(rows[rows['question'] == NEUTRALITY], name)}"
         yield from map(_relatives, rows[rows["question"] == RELATIVES].itertuples())
         distances = rows[rows["question"] == DISTANCE]
         if len(distances):
             yield _distances(distances)
         yield from map(_transfer, rows[rows["question"] == TRANSFER].itertuples())
+        yield from map(_core, rows[rows["question"] == CORE].itertuples())
 
 
 def _shared(rows: pd.DataFrame, name: Callable[[str], str]) -> str:
@@ -232,6 +313,51 @@ def _transfer(row: Any) -> str:
         f"Does overlap say how well one language's mask serves another? {row.subject.capitalize()} against the change of "
         f"score: ρ = {row.value:+.2f}{interval} over {row.pairs} ordered pairs ({_judged(row)})."
     )
+
+
+def _core(row: Any) -> str:
+    name, _, which = row.subject.partition(", ")
+    k, _, members = which.partition(" of ")
+    beside = {
+        "own": "a language's own sub-network",
+        "random": "as many weights drawn by lot",
+        "base": "as many of the largest pretrained weights",
+        "dense": "the whole model",
+    }[name]
+    start = f"Trained by itself, what at least {k} of {len(members.split())} languages keep scores"
+    if np.isnan(row.low):
+        return (
+            f"{start} {row.value:+.3f} against {beside}; with one seed, how much of that is noise is unknown."
+        )
+    amount = (
+        f"{row.value:+.3f} against {beside} (seeds change scores by up to {(row.value - row.low) / CLEAR:.3f}"
+    )
+    return f"{start} {amount}{')' if row.low > 0 or row.high < 0 else ', so no difference is shown)'}."
+
+
+def _across(rows: Mapping[str, pd.Series]) -> str:
+    """Between two tasks; ``rows`` by subject."""
+    own, others, same = (rows[name] for name in (OWN, OTHERS, SAME_TASK))
+    text = (
+        f"between the sub-networks that one language has for the two tasks, neutrality is {_with_interval(own)}, mean over "
+        f"{own['pairs']} languages; between those of two languages for the two tasks {_with_interval(others)}; between "
+        f"those of two languages for the same task {_with_interval(same)}."
+    )
+    above = rows[f"{OWN} − {OTHERS}"]
+    text += (
+        f" Across tasks, a language is closer to itself than to others by {_signed_interval(above)} "
+        f"({_judged(above)}). "
+    )
+    apart = rows[f"{OWN} − {SAME_TASK}"]
+    if not apart["low"] > 0 and not apart["high"] < 0:
+        return f"{text}Whether task or language sets sub-networks further apart is not shown ({_signed_interval(apart)})."
+    further, less = ("language", "task") if apart["value"] > 0 else ("task", "language")
+    return f"{text}Another {further} sets sub-networks further apart than another {less} ({_signed_interval(apart)})."
+
+
+def _signed_interval(row: pd.Series) -> str:
+    interval = "" if np.isnan(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return f"{row['value']:+.3f}{interval}"
 
 
 def _judged(row: Any) -> str:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from lsn_core.analysis.card import write_card
-from lsn_core.analysis.findings import write_findings
+from lsn_core.analysis.card import CARD_FILE, note_stamp, write_card
+from lsn_core.analysis.findings import findings, findings_stamps, read_findings, sources, write_findings
 from lsn_core.analysis.tables import refresh
 from lsn_core.masks.atlas import Atlas
 
 
-def publish(atlas: Atlas) -> None:
-    """Bring tables, findings and card in line with the tickets and cells that are there."""
+def publish(atlas: Atlas) -> bool:
+    """Bring tables, findings and card in line with the tickets and cells that are there.
+
+    Returns False when they were already. An atlas without ticket files keeps the findings it shipped with.
+    """
     refresh(atlas)
-    write_findings(atlas)
-    write_card(atlas)
+    if not atlas.has_bits:
+        write_card(atlas, read_findings(atlas))
+        return True
+    with atlas.lock("tables"):
+        made_from = {**sources(atlas), "file:note": note_stamp(atlas)}
+        if findings_stamps(atlas) == made_from and (atlas.path / CARD_FILE).is_file():
+            return False
+        found = findings(atlas)
+        write_card(atlas, found)
+        write_findings(atlas, found, made_from)  # last: its stamps say that all is done
+        return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from lsn_core.analysis.networks import NetworkScores
 from lsn_core.errors import LsnError
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
@@ -207,3 +208,38 @@ def _mean(cube: np.ndarray) -> np.ndarray:
 def _nanmean(values: np.ndarray) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def task_transfer(
+    rows: pd.DataFrame,
+    task: str,
+    source_task: str,
+    sparsity: float,
+    languages: Sequence[str],
+    seeds: Collection[int],
+) -> NetworkScores | None:
+    """A transfer between tasks as networks side by side; None where nothing of these languages and seeds is.
+
+    ``rows`` as ``transfer_rows`` returns. The networks are ``other`` (a language's sub-network for the source
+    task), ``own`` (that for the task itself, where a mask transfer with the same settings has it), and the
+    controls.
+    """
+    between = rows[(rows["kind"] == "task") & (rows["source_task"] == source_task)]
+    settings = set(between.loc[between["task"] == task, "settings"])
+    own = rows[(rows["kind"] == "mask") & (rows["source"] == rows["target"]) & (rows["control"] == "")]
+    whole = pd.concat([between, own[own["settings"].isin(settings)].assign(control="own")])
+    near = (whole["sparsity"] - sparsity).abs() <= SPARSITY_TOLERANCE
+    mine = whole[(whole["task"] == task) & near & whole["seed"].isin(list(seeds))]
+    found = mine[(mine["control"] == "") & mine["target"].isin(list(languages))]
+    if found.empty:
+        return None
+    mine = mine[mine["metric"] == found["metric"].iloc[0]]
+    there = tuple(code for code in languages if code in set(found["target"]))
+    numbers = tuple(sorted(set(found["seed"].tolist())))
+    scores = {}
+    for name, control in {"other": "", "own": "own", **{name: name for name in CONTROLS}}.items():
+        chosen = mine[(mine["control"] == control) & mine["target"].isin(there) & mine["seed"].isin(numbers)]
+        scores[name] = np.full((len(numbers), len(there)), np.nan)
+        for seed, target, value in zip(chosen["seed"], chosen["target"], chosen["value"], strict=True):
+            scores[name][numbers.index(seed), there.index(target)] = value
+    return NetworkScores(found["metric"].iloc[0], there, numbers, scores)

@@ -39,7 +39,7 @@ def open_atlas(folder: str) -> Atlas:
     return atlas
 
 
-_TRAINING = (
+TRAINING_OPTIONS = (
     "steps",
     "batch_size",
     "learning_rate",
@@ -95,7 +95,9 @@ def add_machine(training: Any) -> None:
 
 def given_training(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the training settings that were asked for."""
-    return {name: getattr(arguments, name) for name in _TRAINING if getattr(arguments, name) is not None}
+    return {
+        name: getattr(arguments, name) for name in TRAINING_OPTIONS if getattr(arguments, name) is not None
+    }
 
 
 def check_machine(arguments: argparse.Namespace) -> None:

@@ -59,6 +59,13 @@ def base_masks(bench: Bench, levels: Sequence[float], scope: str = "global") -> 
     return one_shot_masks(bench, levels, bench.importance("magnitude"), scope)
 
 
+def base_mask(bench: Bench, keep: int, scope: str = "global") -> Mask:
+    """Return the mask of the `keep` largest of the untouched pretrained weights."""
+    full = Mask.full(bench.layout)
+    bench.rewind(full)
+    return bench.prune(full, keep, scope=scope)
+
+
 def one_shot_masks(
     bench: Bench, levels: Sequence[float], importance: Sequence[torch.Tensor], scope: str
 ) -> tuple[Mask, ...]:

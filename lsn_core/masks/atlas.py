@@ -36,6 +36,8 @@ _TICKETS = "tickets"
 _SUFFIX = ".safetensors"
 _TABLES_OF_ALL = frozenset({"overlap", "scores"})
 """Tables that are of every ticket; any other is stale only when a ticket it is stamped with has changed."""
+TABLE_STAMP = "table:"
+"""Before a table's name, among the stamps of a table that was made from it too; no ticket has such a name."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
@@ -235,6 +237,13 @@ class Atlas:
         """Write a table with the content hashes of the tickets that it was made from."""
         tables.write(self._table_file(name), frame, stamps)
 
+    def table_stamp(self, name: str) -> str:
+        """The sha256 (hex) of a table's file; empty when there is none. Raises LsnError when it cannot be read."""
+        path = self._table_file(name)
+        if not os.path.exists(path):
+            return ""
+        return hashlib.sha256(read_bytes(path, tables.MAX_FILE_BYTES)).hexdigest()
+
     def read_table(self, name: str) -> tuple[pd.DataFrame, dict[str, str]] | None:
         """A table and its stamps, None when there is none; CorruptFile when it is damaged."""
         path = self._table_file(name)
@@ -298,7 +307,13 @@ class Atlas:
     def _verify_table(self, file: Path) -> None:
         _, stamps = tables.read(file)
         current = self.stamps()
-        concerned = stamps.keys() | (current.keys() if file.stem in _TABLES_OF_ALL else set())
+        # Stamps with a colon are not of tickets; one of those, of other tables.
+        for name in stamps:
+            if name.startswith(TABLE_STAMP):
+                current[name] = self.table_stamp(name.removeprefix(TABLE_STAMP))
+            elif ":" in name:
+                current[name] = stamps[name]
+        concerned = stamps.keys() | (self.stamps().keys() if file.stem in _TABLES_OF_ALL else set())
         stale = sorted(stem for stem in concerned if stamps.get(stem) != current.get(stem))
         if self.has_bits and stale:
             raise LsnError(

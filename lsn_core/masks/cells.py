@@ -1,7 +1,7 @@
 """Tables that grow cell by cell: what was measured with tickets, kept as it comes.
 
-A *cell* is one measurement, a small file in the atlas's folder ``transfer/`` or ``retrieval/``, named by the
-hash of everything that it depends on. The table beside is made from the cells, and says of each row which
+A *cell* is one measurement, a small file in the atlas's folder ``transfer/``, ``core/`` or ``retrieval/``,
+named by the hash of everything that it depends on. The table beside is made from the cells, and says of each row which
 tickets, which settings and which cell it came from. So a stopped run loses no finished cell, and the table
 alone is enough to read, and to go on from: an atlas may be shipped without the cells.
 """
@@ -60,6 +60,24 @@ TRANSFER = CellTable(
 network learned from in a zero-shot transfer; it is empty for a control of a mask transfer. ``control`` is
 empty for a sub-network, otherwise ``dense``, ``random`` or ``base``. ``target`` is the language scored. Of the
 metrics of one cell, the task's own score comes first."""
+
+
+CORE = CellTable(
+    "core",
+    {
+        **{"task": "str", "members": "str", "at_least": "int64", "control": "str", "target": "str"},
+        **{"seed": "int64", "sparsity": "float64", "kept": "int64", "metric": "str"},
+        **{"value": "float64", "count": "int64", "split": "str"},
+    },
+    ("task", "sparsity", "members", "at_least", "control", "target", "seed"),
+    ("task",),
+)
+"""What cores score after training. ``members`` are the languages (with spaces between) that the core is of, in
+the tickets of one ``seed`` and ``sparsity``; at least ``at_least`` of them keep its weights, ``kept`` in number.
+``target`` is the language that the network learned from and is scored on. ``control`` is empty for the core
+itself, ``random`` or ``base`` for as many weights drawn by lot or the largest pretrained ones; it is ``own`` for
+the target's own sub-network of that sparsity and ``dense`` for the whole model, which are of no core: no
+``members``, ``at_least`` 0."""
 
 
 RETRIEVAL = CellTable(

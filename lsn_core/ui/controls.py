@@ -12,7 +12,7 @@ import streamlit as st
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.ui.address import Address
-from lsn_core.viz.labels import everyone, matrix_name, plain_name, scope_name
+from lsn_core.viz.labels import everyone, matrix_name, plain_name, scope_name, task_name
 
 SIDE_BY_SIDE = "all"
 NO_PAIR = "none"
@@ -33,13 +33,20 @@ CORE_HELP = (
     "The core: the weights that at least so many of the languages keep. All of them is the strictest core; "
     "with fewer, weights that some languages remove belong to it too."
 )
+LARGEST, GROUPS = "largest", "groups"
+SETS = {LARGEST: "Largest", GROUPS: "Groups of 2 to {}"}
+SETS_HELP = (
+    "Most weights that some languages keep and others remove are one language's own, or kept by all but one. "
+    "Groups leaves these two kinds out."
+)
+FEWEST_WITH_GROUPS = 4
 LINKAGES = {"average": "Average", "complete": "Complete", "single": "Single"}
 LINKAGE_HELP = (
     "How far apart two groups of languages are: the mean over all pairs between them (average), their two "
     "most different languages (complete) or their two most alike ones (single). Ward's linkage is not "
     "offered: it needs Euclidean distances, and these are not."
 )
-GROUPS = 3  # that a tree is cut into at first
+FIRST_CUT = 3  # groups that a tree is cut into at first
 GROUPS_HELP = (
     "Moves the dashed line across the tree: what it leaves joined to its right is a group, and each group of "
     "several languages has a colour. One group: no cut."
@@ -180,7 +187,7 @@ def linkage(address: Address) -> str:
 def groups(count: int, address: Address) -> int:
     """Choose into how many groups a tree of `count` languages is cut."""
     options = {str(number): number for number in range(1, count + 1)}
-    chosen = address.choose("groups", options, str(min(GROUPS, count)), "the number of groups")
+    chosen = address.choose("groups", options, str(min(FIRST_CUT, count)), "the number of groups")
     st.slider("Cut into groups", 1, count, key="groups", width=220, help=GROUPS_HELP, persist_state="session")
     return chosen
 
@@ -254,6 +261,28 @@ def core(count: int, address: Address) -> int:
     return count if chosen == EVERY else int(chosen)
 
 
+def sets(count: int, address: Address) -> str:
+    """Choose which sets of `count` languages are shown; not drawn where there is no choice."""
+    if count < FEWEST_WITH_GROUPS:
+        return LARGEST
+    chosen = address.choose("sets", {name: name for name in SETS}, LARGEST, "the sets")
+    st.segmented_control(
+        "Which sets",
+        list(SETS),
+        key="sets",
+        format_func=lambda name: SETS[name].format(count - 2),
+        required=True,
+        help=SETS_HELP,
+        persist_state="session",
+    )
+    return chosen
+
+
+def core_token(k: int, count: int) -> str:
+    """What stands for a core of at least `k` of `count` languages in the control of `core`."""
+    return EVERY if k == count else str(k)
+
+
 def pair(languages: Sequence[str], address: Address) -> tuple[str, str] | None:
     """Choose a pair of languages, or none. A click on a cell sets the same control, through `take_click`."""
     pairs = [(a, b) for k, a in enumerate(languages) for b in languages[k + 1 :]]
@@ -311,6 +340,22 @@ def transfer_kind(kinds: Sequence[str], address: Address) -> str:
             persist_state="session",
         )
     return kind
+
+
+def source_task(tasks: Sequence[str], address: Address) -> str:
+    """Choose the task that sub-networks are of which are trained for another; not drawn where there is one alone."""
+    chosen = address.choose("from", {name: name for name in tasks}, tasks[0], "the other task")
+    if len(tasks) > 1:
+        st.segmented_control(
+            "Sub-networks found for",
+            list(tasks),
+            key="from",
+            format_func=task_name,
+            required=True,
+            wrap=True,
+            persist_state="session",
+        )
+    return chosen
 
 
 def transfer_show(shows: Sequence[str], address: Address) -> str:

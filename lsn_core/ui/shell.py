@@ -13,7 +13,7 @@ from lsn_core.errors import LsnError
 from lsn_core.ui import states
 from lsn_core.ui.address import Address
 from lsn_core.ui.copying import copy_button
-from lsn_core.ui.view import View
+from lsn_core.ui.view import SIDE_CONTROLS, View
 
 PRODUCT = "Language sub-networks"
 REPORT = "report"
@@ -55,23 +55,27 @@ EMBEDDED_STYLE = """
 
 @dataclass(frozen=True)
 class PageSpec:
-    """A page: its name in the address, its title, its script."""
+    """A page: its name in the address, its title, its script, and which controls of the side bar it heeds.
+
+    The others are not drawn on it; the address keeps them for the other pages.
+    """
 
     name: str
     title: str
     script: str
+    heeds: frozenset[str] = SIDE_CONTROLS
 
 
 PAGES = (
     PageSpec("overlap", "Overlap", "pages/overlap.py"),
     PageSpec("tree", "Language tree", "pages/tree.py"),
     PageSpec("transfer", "Transfer", "pages/transfer.py"),
-    PageSpec("core", "Neutral core", "pages/core.py"),
-    PageSpec("anatomy", "Anatomy", "pages/anatomy.py"),
+    PageSpec("core", "Neutral core", "pages/core.py", SIDE_CONTROLS - {"measure"}),
+    PageSpec("anatomy", "Anatomy", "pages/anatomy.py", SIDE_CONTROLS - {"measure"}),
     PageSpec("upload", "Upload", "pages/upload.py"),
     PageSpec("discover", "Discover", "pages/discover.py"),
     PageSpec(REPORT, "Report", "pages/report.py"),
-    PageSpec("methods", "Methods", "pages/methods.py"),
+    PageSpec("methods", "Methods", "pages/methods.py", frozenset()),
 )
 
 
@@ -111,13 +115,13 @@ def run(root: Path) -> None:
     with st.sidebar:
         st.markdown(f"**{PRODUCT}**")
         menu = st.container(gap="xxsmall", key="menu")
-        content = sidebar(root, address)
+        page = next(spec for spec in PAGES if spec.name == current.url_path)
+        content = sidebar(root, address, page.heeds)
     pinned = len(pins.board().pins)
     for spec in PAGES:
         label = f"{spec.title} ({pinned})" if spec.name == REPORT and pinned else spec.title
         menu.page_link(routes[spec.name], label=label, query_params=address.link(spec.name))
-    spec = next(spec for spec in PAGES if spec.name == current.url_path)
-    frame = st.session_state[_FRAME] = Frame(address, content, spec, root)
+    frame = st.session_state[_FRAME] = Frame(address, content, page, root)
     try:
         current.run()
     except states.CannotDraw as stop:

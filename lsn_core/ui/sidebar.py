@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -29,8 +31,14 @@ SEED_HELP = (
 )
 
 
-def sidebar(root: Path, address: Address) -> View | states.Trouble:
-    """Draw the controls and say what they are set to, or what keeps them from being drawn."""
+def sidebar(root: Path, address: Address, heeds: Collection[str]) -> View | states.Trouble:
+    """Draw the controls that the page heeds and say what all are set to, or what keeps them from being drawn."""
+
+    def draw(control: Callable[..., Any], *args: Any, key: str, **settings: Any) -> None:
+        if key in heeds:
+            # Kept also where it is not drawn: Streamlit would forget a control that a page lacks.
+            control(*args, key=key, persist_state="session", **settings)
+
     folders = store.atlas_folders(root)
     if not folders:
         return states.no_atlas(root)
@@ -47,26 +55,39 @@ def sidebar(root: Path, address: Address) -> View | states.Trouble:
 
     tasks = catalogue.tasks
     task = address.choose("task", {t: t for t in tasks}, "mlm" if "mlm" in tasks else tasks[0], "the task")
-    st.selectbox("Task", tasks, key="task", format_func=task_name)
+    draw(st.selectbox, "Task", tasks, key="task", format_func=task_name)
 
     methods = catalogue.methods(task)
     method = address.choose("method", {m: m for m in methods}, methods[0], "the method")
     if len(methods) > 1:
-        st.selectbox("Method", methods, key="method", format_func=lambda m: METHOD_NAMES[m], help=METHOD_HELP)
+        draw(
+            st.selectbox,
+            "Method",
+            methods,
+            key="method",
+            format_func=lambda m: METHOD_NAMES[m],
+            help=METHOD_HELP,
+        )
 
     levels = {f"{100 * level:g}": level for level in catalogue.levels(task, method)}
     middle = min(levels, key=lambda token: abs(levels[token] - 0.5))
     sparsity = address.choose("sparsity", levels, middle, "the sparsity")
     if len(levels) > 1:
-        st.select_slider(
-            "Sparsity", list(levels.values()), key="sparsity", format_func=_percent, help=SPARSITY_HELP
+        draw(
+            st.select_slider,
+            "Sparsity",
+            list(levels.values()),
+            key="sparsity",
+            format_func=_percent,
+            help=SPARSITY_HELP,
         )
 
     seeds = catalogue.seeds(task, method)
     some_seeds = address.choose_many("seeds", {str(seed): seed for seed in seeds}, "the seeds") or seeds
     known = catalogue.languages(task, method, sparsity, some_seeds)
     chosen = address.choose_many("languages", {code: code for code in known}, "the languages")
-    st.multiselect(
+    draw(
+        st.multiselect,
         "Languages",
         known,
         key="languages",
@@ -78,9 +99,11 @@ def sidebar(root: Path, address: Address) -> View | states.Trouble:
     measures = {measure.token: measure for measure in MEASURES}
     default = default_measure(bool(catalogue.base_levels), len(some_seeds))
     measure = address.choose("measure", measures, default.token, "the measure")
-    st.selectbox("Measure", MEASURES, key="measure", format_func=lambda m: m.name, help=_measures_help())
+    draw(
+        st.selectbox, "Measure", MEASURES, key="measure", format_func=lambda m: m.name, help=_measures_help()
+    )
     if len(seeds) > 1:
-        st.multiselect("Seeds", seeds, key="seeds", placeholder=f"All {len(seeds)}", help=SEED_HELP)
+        draw(st.multiselect, "Seeds", seeds, key="seeds", placeholder=f"All {len(seeds)}", help=SEED_HELP)
 
     return View(
         atlas=atlas,

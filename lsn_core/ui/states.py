@@ -152,6 +152,67 @@ def no_reference(atlas: Atlas, task: str, languages: Sequence[str]) -> Trouble:
     )
 
 
+def too_many_languages(have: int, most: int) -> Trouble:
+    """More languages than their sets can be counted of."""
+    return Trouble(
+        "Too many languages for a set view",
+        f"Sets are counted of {most} languages at most, and here are {have}. Choose fewer in the side bar.",
+    )
+
+
+def no_sets(where: str) -> Trouble:
+    """No weight that some languages keep and others remove."""
+    return Trouble(
+        "No such set here",
+        f"There is no set of this kind that keeps a weight {where} which the others remove.",
+    )
+
+
+def no_core_score(
+    atlas: Atlas,
+    task: str,
+    sparsity: float,
+    k: int,
+    languages: Sequence[str],
+    there: Sequence[str],
+    ways: Sequence[Way],
+) -> Trouble:
+    """A core that was not trained; `there` says which were. `languages` are those chosen, none for all."""
+    text = (
+        "How much of the model's skill is in the weights that many languages share is found by training them "
+        f"alone, on each language, from the pretrained weights. In atlas `{atlas.name}` that has not been done "
+        "for this core"
+    )
+    if there:
+        text += f", but for that of {'; '.join(there)}"
+    if not atlas.has_bits:
+        return Trouble("Not measured yet", f"{text}. The masks that it needs are not here.", (), tuple(ways))
+    chosen = f" --languages {' '.join(languages)}" if languages else ""
+    command = (
+        f"python -m lsn_core core --atlas masks/{atlas.name} --task {task} --sparsity {sparsity:g} "
+        f"--at-least {k} --score{chosen}"
+    )
+    return Trouble("Not measured yet", f"{text}. Measure it:", (command,), tuple(ways))
+
+
+def core_score_of_other_seeds(seeds: Sequence[int]) -> Trouble:
+    """The core was scored, with none of the seeds chosen."""
+    return Trouble(
+        "Not measured with these seeds",
+        f"This core was trained and scored with seed {', '.join(map(str, seeds))}. Choose it in the side bar, or "
+        "clear the choice of seeds.",
+    )
+
+
+def core_of_another_method(method: str) -> Trouble:
+    """Scores of cores are there for one method alone."""
+    return Trouble(
+        "Only cores of iterative pruning are scored",
+        "The side bar shows sub-networks of another method.",
+        ways=(Way("Show iterative pruning", "method", method),),
+    )
+
+
 def no_tree(message: str) -> Trouble:
     """Distances that no tree can be made from."""
     return Trouble(
@@ -175,6 +236,21 @@ def no_transfer(atlas: Atlas, task: str, sparsity: float, outdated: bool) -> Tro
             f"{text}, and the atlas holds tables only: it has to be done where the masks are.",
         )
     return Trouble("No transfer here", f"{text}. Measure it:", (_transfer(atlas, task, sparsity),))
+
+
+def no_task_transfer(
+    atlas: Atlas, task: str, others: Sequence[str], sparsity: float, ways: Sequence[Way]
+) -> Trouble:
+    """No transfer between tasks at this sparsity, in an atlas with several tasks."""
+    commands = [f"{_transfer(atlas, task, sparsity, 'task')} --source-task {other}" for other in others]
+    return Trouble(
+        "No transfer between tasks here",
+        "Whether the sub-network that a language has for one task also serves another is found by training it for "
+        "that one. That has not been done here"
+        + (". Measure it:" if atlas.has_bits else ", and the atlas holds tables only."),
+        tuple(commands) if atlas.has_bits else (),
+        tuple(ways),
+    )
 
 
 def no_transfer_at(
@@ -220,15 +296,15 @@ def note_old_tables() -> None:
     )
 
 
-def show(trouble: Trouble) -> None:
-    """Draw it."""
-    with st.container(border=True, key="trouble"):
+def show(trouble: Trouble, name: str = "trouble") -> None:
+    """Draw it; where a page has several, each needs a name of its own."""
+    with st.container(border=True, key=name):
         st.subheader(trouble.heading, anchor=False)
         st.markdown(trouble.text)
         for command in trouble.commands:
             st.code(command, language="bash", wrap_lines=True)
         if trouble.ways:
-            with st.container(horizontal=True, key="ways"):
+            with st.container(horizontal=True, key=f"{name}_ways"):
                 for way in trouble.ways:
                     st.button(way.label, on_click=_take, args=(way,), key=f"way_{way.key}_{way.value}")
 

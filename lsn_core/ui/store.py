@@ -21,14 +21,14 @@ from lsn_core.analysis.cores import Membership, membership
 from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_counts
 from lsn_core.analysis.overlap import overlap_table
 from lsn_core.analysis.provenance import Origin
+from lsn_core.analysis.sets import KeeperSets, keeper_sets
 from lsn_core.analysis.tables import scores_table
-from lsn_core.analysis.transfer import transfer_rows
 from lsn_core.analysis.tree_comparison import Comparison, compare
 from lsn_core.analysis.trees import Tree, build_tree
 from lsn_core.errors import LsnError
 from lsn_core.languages import family_tree
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
-from lsn_core.masks.cells import TRANSFER
+from lsn_core.masks.cells import CORE, TRANSFER, CellTable, read_rows
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE, Ticket, TicketKey
 from lsn_core.ui.catalogue import Catalogue
@@ -298,6 +298,24 @@ def origin(view: View) -> Origin:
     return provenance.origin(view.atlas, keys, view.sparsity)
 
 
+def sets(view: View, seed: int) -> KeeperSets:
+    """Which of the view's languages keep each weight, in the tickets of one seed; raises as `members` does."""
+    return _sets(view.atlas, view.stamp, view.task, view.sparsity, seed, view.method, view.languages)
+
+
+@st.cache_resource(show_spinner="Counting the weights of every set of languages …", max_entries=32)
+def _sets(
+    _atlas: Atlas,
+    stamp: str,
+    task: str,
+    sparsity: float,
+    seed: int,
+    method: str,
+    languages: tuple[str, ...],
+) -> KeeperSets:
+    return keeper_sets(_atlas, task, sparsity, seed, method, languages)
+
+
 def scores(view: View) -> pd.DataFrame:
     """All scores of the atlas for the view's task."""
     table = scores_table(view.atlas)
@@ -309,7 +327,13 @@ def transfer(atlas: Atlas) -> tuple[pd.DataFrame, bool]:
 
     Raises CorruptFile when the table is damaged.
     """
-    return _transfer(atlas, stamp(atlas), _signature(atlas.path / f"{TRANSFER.name}.parquet"))
+    signature = _signature(atlas.path / f"{TRANSFER.name}.parquet")
+    return _rows(atlas, TRANSFER, TRANSFER.name, stamp(atlas), signature), bool(signature)
+
+
+def core_rows(atlas: Atlas) -> pd.DataFrame:
+    """What cores of the sub-networks that are here scored; CorruptFile when the table is damaged."""
+    return _rows(atlas, CORE, CORE.name, stamp(atlas), _signature(atlas.path / f"{CORE.name}.parquet"))
 
 
 def has_transfer(view: View, pair: tuple[str, str]) -> bool:
@@ -324,8 +348,8 @@ def has_transfer(view: View, pair: tuple[str, str]) -> bool:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _transfer(_atlas: Atlas, stamp: str, signature: str) -> tuple[pd.DataFrame, bool]:
-    return transfer_rows(_atlas), bool(signature)
+def _rows(_atlas: Atlas, _table: CellTable, name: str, stamp: str, signature: str) -> pd.DataFrame:
+    return read_rows(_atlas, _table)
 
 
 def _signature(path: Path) -> str:

@@ -11,6 +11,9 @@ from lsn_core.ui.catalogue import Catalogue
 from lsn_core.viz.measures import Measure
 from lsn_core.viz.theme import Theme
 
+SIDE_CONTROLS = frozenset({"task", "method", "sparsity", "languages", "measure", "seeds"})
+"""The controls of the side bar by their names in the address; that of the atlas, which every page heeds, apart."""
+
 
 @dataclass(frozen=True)
 class View:

@@ -8,7 +8,7 @@ import pytest
 
 from lsn_core.analysis.card import CARD_FILE, write_card
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.cells import RETRIEVAL, TRANSFER, Cell, CellTable, rebuild, save_cell
+from lsn_core.masks.cells import CORE, RETRIEVAL, TRANSFER, Cell, CellTable, rebuild, save_cell
 from tests.synthetic_atlas import make_atlas
 
 LANGUAGES = ("en", "fr", "sw")
@@ -37,7 +37,7 @@ def atlas(tmp_path: Path) -> Atlas:
 
 
 def _card(atlas: Atlas) -> list[str]:
-    for table in (TRANSFER, RETRIEVAL):
+    for table in (TRANSFER, CORE, RETRIEVAL):
         rebuild(atlas, table)
     write_card(atlas)
     return (atlas.path / CARD_FILE).read_text(encoding="utf-8").splitlines()
@@ -72,6 +72,42 @@ def test_zero_shot_keeps_own_and_other_languages_apart(atlas: Atlas) -> None:
     assert "without learning from that: 0.456 (seeds 0, 5 of 6 pairs measured)" in card
     assert "-0.100 against `dense` (above it in 0%)" in card
     assert "Transfer of masks" not in card
+
+
+def _core(atlas: Atlas, control: str, target: str, seed: int, value: float) -> None:
+    of_no_core = control in ("own", "dense")
+    place = {"members": "" if of_no_core else "en fr sw", "at_least": 0 if of_no_core else 2}
+    rest = {"sparsity": 0.5, "kept": 120, "metric": "top-1", "count": 9, "split": "test"}
+    row = {"task": "mlm", "control": control, "target": target, "seed": seed, "value": value}
+    _add(atlas, CORE, **(place | rest | row))
+
+
+def test_a_core_is_held_against_its_controls_and_seeds_that_disagree_show_nothing(atlas: Atlas) -> None:
+    for seed in (0, 1):
+        for target, value in (("en", 0.5), ("fr", 0.4), ("sw", 0.3)):
+            _core(atlas, "", target, seed, value + 0.01 * seed)
+            _core(atlas, "random", target, seed, value - 0.2)
+            _core(atlas, "base", target, seed, value + 0.005)
+    card = _card(atlas)
+    assert "### Score of the core of at least 2 of 3 languages at 50%" in card
+    assert "| language | core | random | base |" in card
+    assert "| fr | 0.405 (0.400–0.410) | 0.200 (0.200–0.200) | 0.405 (0.405–0.405) |" in card
+    assert (
+        "- The core against `random`: +0.205 (+0.200 with seed 0, +0.210 with seed 1; above it in 3 of 3 "
+        "languages)." in card
+    )
+    (base,) = [line for line in card if line.startswith("- The core against `base`")]
+    assert "-0.005 with seed 0, +0.005 with seed 1" in base
+    assert "no difference is shown" in base
+    assert not any("own sub-network:" in line for line in card)
+
+
+def test_one_seed_of_a_core_shows_nothing(atlas: Atlas) -> None:
+    for target in LANGUAGES:
+        _core(atlas, "", target, 0, 0.5)
+        _core(atlas, "dense", target, 0, 0.4)
+    (line,) = [line for line in _card(atlas) if line.startswith("- The core against the dense model")]
+    assert line.endswith("; with one seed, how much of that is noise is unknown.")
 
 
 def test_retrieval_is_a_mean_over_pairs_by_layer(atlas: Atlas) -> None:

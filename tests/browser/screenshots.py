@@ -27,6 +27,7 @@ VIEWS = {
     "overlap-families": "overlap?atlas=demo&order=family&pair=en.sw",
     "overlap-jaccard": "overlap?measure=jaccard&pair=en.sw",
     "core": "core",
+    "core-score": "core?atlas=demo&sets=groups",
     "core-some": "core?k=2&by=layer&scope=encoder.2",
     "transfer": "transfer?atlas=demo",
     "transfer-cell": "transfer?atlas=demo&against=random&cell=zh.de",

@@ -96,6 +96,9 @@ def test_core_without_a_base_ticket_leaves_the_reference_empty(
         (["--at-least", "2", "--seed", "7"], "seed 7"),
         (["--at-least", "2", "--atlas", "nowhere"], "nowhere"),
         (["--at-least", "2", "--out", "."], "--out"),
+        (["--at-least", "2", "--languages", "en", "xx"], "all of en, xx have"),
+        (["--at-least", "2", "--steps", "5"], "--steps goes with --score only"),
+        (["--at-least", "2", "--seeds", "0"], "--seeds goes with --score only"),
     ],
 )
 def test_bad_input_to_core_is_one_sentence(

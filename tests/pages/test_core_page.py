@@ -19,7 +19,7 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.ticket import TicketKey
 from tests.pages.conftest import FEW, Visit, charts, said
 
-KEYS = {"core_bars", "core_alone", "core_places"}
+KEYS = {"core_bars", "core_alone", "core_sets", "core_places"}
 
 
 def figures(app: AppTest) -> dict[str, dict[str, Any]]:

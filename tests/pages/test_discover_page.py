@@ -97,7 +97,7 @@ def snapshot(state: str, pid: int, done: bool = False, **more: Any) -> Snapshot:
 
 
 def buttons(app: AppTest) -> dict[str, Any]:
-    return {button.label: button for button in app.button if button.label != "Copy link"}
+    return {button.label: button for button in app.button if button.label not in ("Copy link", "Pin")}
 
 
 def spec(app: AppTest, key: str) -> dict[str, Any]:

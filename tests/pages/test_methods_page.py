@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lsn_core.analysis.findings import findings, write_findings
+from lsn_core.analysis.findings import findings
+from lsn_core.analysis.publish import publish
 from lsn_core.masks.atlas import Atlas
 from tests.pages.conftest import Visit, flip, said
 from tests.synthetic_atlas import make_atlas
@@ -29,7 +30,7 @@ def test_it_needs_no_atlas(visit: Visit, tmp_path: Path, monkeypatch: pytest.Mon
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visit: Visit) -> Path:
     """An atlas with findings, the only one that the pages see."""
     make_atlas(tmp_path / "told", ("en", "de", "fr", "sw"), levels=(0.5,))
-    write_findings(Atlas.open(tmp_path / "told"))
+    publish(Atlas.open(tmp_path / "told"))
     monkeypatch.setenv("LSN_MASKS", str(tmp_path))
     return tmp_path / "told"
 

@@ -87,6 +87,13 @@ sub-network a language, all of one seed; with several seeds it is counted for ea
 A language keeps as many weights in both as it does in truth, so that over $k = 1, \dots, n$ the cores' differences
 from either add up to zero. More weights kept by all means fewer kept by some. A core that is larger than expected
 at one $k$ is smaller at another, and no single $k$ says that languages share more or less.
+
+A core's **score** is that of the core trained by itself on each of its languages, from the pretrained weights, beside
+as many weights drawn by lot and as many of the largest pretrained ones. A difference between two networks is said
+to be shown only where it is more than twice what seeds change.
+
+Between **two tasks**, sub-networks are compared as between two languages: with the same reference, and the mean of
+the ceilings that each has in its own task.
 """,
     ),
     Section(
