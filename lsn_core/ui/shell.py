@@ -73,8 +73,8 @@ PAGES = (
     PageSpec("core", "Neutral core", "pages/core.py", SIDE_CONTROLS - {"measure"}),
     PageSpec("anatomy", "Anatomy", "pages/anatomy.py", SIDE_CONTROLS - {"measure"}),
     PageSpec("upload", "Upload", "pages/upload.py"),
-    PageSpec("discover", "Discover", "pages/discover.py"),
-    PageSpec(REPORT, "Report", "pages/report.py"),
+    PageSpec("discover", "Discover", "pages/discover.py", frozenset()),
+    PageSpec(REPORT, "Report", "pages/report.py", frozenset()),
     PageSpec("methods", "Methods", "pages/methods.py", frozenset()),
 )
 

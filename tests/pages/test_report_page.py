@@ -76,7 +76,7 @@ def test_pin_keeps_the_figure_as_it_was(visit: Visit, atlases: Path) -> None:
     assert len(exhibit.about.table) == len(FEW) * (len(FEW) + 1) // 2
     assert exhibit.link.endswith(
         "overlap?v=1&atlas=demo&task=mlm&method=imp&sparsity=50&seeds=all&languages=all&measure=neutrality"
-        "&by=total&pair=none"
+        "&by=total&order=cluster&pair=none"
     )
     assert exhibit.origin is not None
     stamps = Atlas.open(atlases / "demo").stamps()
