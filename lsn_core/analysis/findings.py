@@ -35,7 +35,7 @@ from lsn_core.masks import cells
 from lsn_core.masks.atlas import TABLE_STAMP, Atlas
 
 FINDINGS_TABLE = "findings"
-VERSION = "2"
+VERSION = "3"
 """Raise it when findings or card say something else of the same atlas, so that they are made anew."""
 
 NEUTRALITY = "neutrality"
@@ -364,4 +364,9 @@ def _judged(row: Any) -> str:
     if np.isnan(row.p):
         return "not testable"
     verdict = "" if row.p_adjusted < ALPHA else ", so not shown"
-    return f"p = {row.p:.3f}, {row.p_adjusted:.3f} adjusted for the number of tests{verdict}"
+    return f"p {_p_value(row.p)}, {_p_value(row.p_adjusted)} adjusted for the number of tests{verdict}"
+
+
+def _p_value(value: float) -> str:
+    """A p-value to three digits; it is never zero."""
+    return f"= {value:.3f}" if value >= 0.0005 else "< 0.001"

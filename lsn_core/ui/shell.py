@@ -28,7 +28,8 @@ STYLE = """
         [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
     }
     /* Streamlit's own 0.6 leaves small text below the contrast that WCAG asks for. */
-    [data-testid="stCaptionContainer"] { opacity: 0.82; }
+    [data-testid="stApp"] [data-testid="stCaptionContainer"] { opacity: 0.82; }
+    [data-testid="stCaptionContainer"] code { color: inherit; font-size: 0.92em; }
     .st-key-fetch, .st-key-keeper { display: none; }
     /* A run is looked at again every second: it must not fade each time. */
     .st-key-run_panel [data-stale="true"] { opacity: 1 !important; }
@@ -36,6 +37,13 @@ STYLE = """
     [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
     /* On a narrow screen a cell is too small for its number; a tap shows it. */
     @media (max-width: 640px) { .heatmap-label { display: none; } }
+</style>
+"""
+DARK_STYLE = """
+<style>
+    /* White on the dark theme's accent cannot be read. */
+    [data-testid="stMultiSelectTagsContainer"] [data-tag], [data-testid="stMultiSelectTagsContainer"] [data-tag] *,
+    [data-testid="stBaseButton-primary"] p { color: #14191c !important; }
 </style>
 """
 
@@ -103,7 +111,7 @@ def run(root: Path) -> None:
     if not current.url_path:
         st.switch_page(routes[PAGES[0].name], query_params=st.query_params.to_dict())
     st.set_page_config(page_title=f"{current.title} · {PRODUCT}", layout="wide", initial_sidebar_state="auto")
-    st.html(STYLE)
+    st.html(STYLE + (DARK_STYLE if st.context.theme.type == "dark" else ""))
     if st.context.is_embedded:
         st.html(EMBEDDED_STYLE)
     unseen = _fetch_chart_code()

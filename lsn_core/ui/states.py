@@ -302,7 +302,7 @@ def show(trouble: Trouble, name: str = "trouble") -> None:
         st.subheader(trouble.heading, anchor=False)
         st.markdown(trouble.text)
         for command in trouble.commands:
-            st.code(command, language="bash", wrap_lines=True)
+            st.code(command, language=None, wrap_lines=True)
         if trouble.ways:
             with st.container(horizontal=True, key=f"{name}_ways"):
                 for way in trouble.ways:

@@ -132,7 +132,7 @@ def _panel(there: Board, job: Job, may: bool) -> None:
                 else:
                     st.caption("The first score comes with the end of the first round.")
         with st.expander("Command and log"):
-            st.code(command_line(job.command), language="bash", wrap_lines=True)
+            st.code(command_line(job.command), language=None, wrap_lines=True)
             st.code(
                 there.log(job.id, LOG_LINES) or "Nothing was written yet.", language=None, wrap_lines=True
             )
@@ -340,7 +340,7 @@ def offer_start(there: Board, given: Offers, chosen: Choices, verdict: form.Verd
     if verdict.wrong:
         st.caption("The command, and the start, come when what is marked above is set right.")
     else:
-        st.code(command_line(command), language="bash", wrap_lines=True)
+        st.code(command_line(command), language=None, wrap_lines=True)
         st.caption(
             f"This is what runs, in the folder above `{given.root.name}/`"
             + (", with `--progress FILE` added so that this page can follow it." if may else ".")

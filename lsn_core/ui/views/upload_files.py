@@ -99,7 +99,7 @@ def show_expected(view: View) -> None:
         st.code(
             f"python -m lsn_core export --atlas masks/{view.atlas.name} --task {view.task} --language "
             f"{view.languages[0]} --sparsity {view.sparsity:g} --format masks --out mask_{view.languages[0]}.safetensors",
-            language="bash",
+            language=None,
             wrap_lines=True,
         )
         st.dataframe(matrices(view), hide_index=True, width="stretch")
@@ -140,7 +140,7 @@ def _show_kept(view: View, upload: Upload) -> None:
             else "Saving is not switched on at this server"
         )
         st.caption(f"{how}. On the command line, where the atlas is:")
-        st.code(import_command(view, upload.ticket.key), language="bash", wrap_lines=True)
+        st.code(import_command(view, upload.ticket.key), language=None, wrap_lines=True)
     elif reason := why_not_saved(view, upload):
         st.caption(f"It cannot be saved to atlas {view.atlas.name}. {reason}")
 
