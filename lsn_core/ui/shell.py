@@ -51,12 +51,12 @@ DARK_STYLE = """
 EMBEDDED_STYLE = """
 <style>
     [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
-    .st-key-controls, .st-key-levels, .st-key-pair, .st-key-cell,
+    .st-key-controls, .st-key-levels, .st-key-pair, .st-key-cell, .st-key-clade, .st-key-set_controls,
     [class*="st-key-save_"], [class*="st-key-numbers_"] { display: none; }
-    [data-testid="stMainBlockContainer"] { padding: 0.5rem 1rem; max-width: none; }
-    [data-testid="stMainBlockContainer"] h1 { font-size: 1.25rem; padding: 0; }
-    [data-testid="stMainBlockContainer"], [data-testid="stMainBlockContainer"] > div { gap: 0.25rem; }
-    [data-testid="stMainBlockContainer"] p { line-height: 1.35; }
+    [data-testid="stMainBlockContainer"] { padding: 0.25rem 1rem; max-width: none; }
+    [data-testid="stMainBlockContainer"] h1 { font-size: 1.1rem; padding: 0; }
+    [data-testid="stMainBlockContainer"], [data-testid="stMainBlockContainer"] > div { gap: 0.15rem; }
+    [data-testid="stMainBlockContainer"] p { line-height: 1.25; }
 </style>
 """
 

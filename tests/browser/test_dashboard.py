@@ -114,7 +114,7 @@ def test_click_opens_the_pair_and_a_link_restores_it(server: Server, visitor: Vi
     }  # fmt: skip
     other = visitor(page.url)
     expect(other.get_by_text("Arabic and Swahili stand at")).to_be_visible()
-    assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 5
+    assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 6
     assert other.url == page.url
 
 
@@ -204,7 +204,7 @@ def test_downloads(server: Server, visitor: Visitor, tmp_path: Path) -> None:
 def test_table_is_under_its_figure(server: Server, visitor: Visitor) -> None:
     page = visitor(f"{server.url}/tree")
     assert page.locator("[data-testid=stDataFrame]").count() == 0
-    page.get_by_text("The numbers in this figure").click()
+    page.get_by_text("The numbers in this figure").first.click()
     expect(page.locator("[data-testid=stDataFrame]")).to_be_visible()
 
 
