@@ -364,7 +364,8 @@ def _judged(row: Any) -> str:
     if np.isnan(row.p):
         return "not testable"
     verdict = "" if row.p_adjusted < ALPHA else ", so not shown"
-    return f"p {_p_value(row.p)}, {_p_value(row.p_adjusted)} adjusted for the number of tests{verdict}"
+    adjusted = _p_value(row.p_adjusted).removeprefix("= ")
+    return f"p {_p_value(row.p)}, {adjusted} adjusted for the number of tests{verdict}"
 
 
 def _p_value(value: float) -> str:
