@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from lsn_core.viz.heatmap import Colours
 from lsn_core.viz.labels import everyone, plain_name
 from lsn_core.viz.places import places_map
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, legend, title
 
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px
@@ -91,17 +91,17 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
     if len(ks) <= NUMBERS_UP_TO:
         _numbers_over_bars(fig, percent, top, theme)
     fig.update_layout(
-        legend=_legend(theme),
+        legend=legend(theme),
         xaxis=axis(
             theme,
-            title=_title(theme, "languages that keep a weight"),
+            title=title(theme, "languages that keep a weight"),
             range=[-0.6, len(ks) - 0.4],
             tickmode="linear" if len(ks) <= NUMBERS_UP_TO else "auto",
             dtick=1 if len(ks) <= NUMBERS_UP_TO else None,
             unifiedhovertitle={"text": f"kept by exactly %{{x}} of {len(ks) - 1}"},
         ),
         yaxis=axis(
-            theme, title=_title(theme, "% of the weights here"), range=[0, 1.1 * top], showgrid=True, nticks=6
+            theme, title=title(theme, "% of the weights here"), range=[0, 1.1 * top], showgrid=True, nticks=6
         ),
     )
     return fig
@@ -159,10 +159,10 @@ def alone_figure(languages: Sequence[str], weights: Measured, shared: float, the
             )
         )
     fig.update_layout(
-        legend=_legend(theme),
+        legend=legend(theme),
         xaxis=axis(
             theme,
-            title=_title(
+            title=title(
                 theme,
                 f"weights that no other language keeps<br>({everyone(len(languages))} keep {shared:,.0f})",
             ),
@@ -234,21 +234,3 @@ def _alone_words(value: float, low: float, high: float, reference: float, chance
     over = f" ({low:,.0f} to {high:,.0f} over seeds)" if high > low else ""
     expected = f"<br>{PRETRAINED}: {reference:,.0f}" if np.isfinite(reference) else ""
     return f"{value:,.0f} weights{over}{expected}<br>{CHANCE}: {chance:,.0f}"
-
-
-def _title(theme: Theme, text: str) -> dict[str, object]:
-    return {"text": text, "font": {"color": theme.quiet, "size": 12}}
-
-
-def _legend(theme: Theme) -> dict[str, object]:
-    return {
-        "orientation": "h",
-        "x": 0,
-        "xanchor": "left",
-        "y": 1.02,
-        "yanchor": "bottom",
-        "font": {"size": 11, "color": theme.ink},
-        "bgcolor": "rgba(0,0,0,0)",
-        "itemclick": False,
-        "itemdoubleclick": False,
-    }
