@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,16 +127,7 @@ def part(layout: Layout, address: Address, side_by_side: bool = True) -> Part:
     """Choose a part of the model, or, where `side_by_side` is offered, all the parts of a kind."""
     kinds = [by for by in BY_NAMES if by != "stack" or len(layout.scopes("stack")) > 1]
     by = address.choose("by", {kind: kind for kind in kinds}, "total", "the part")
-    st.segmented_control(
-        "Part of the model",
-        kinds,
-        key="by",
-        format_func=lambda kind: BY_NAMES[kind],
-        required=True,
-        wrap=True,
-        help=PART_HELP,
-        persist_state="session",
-    )
+    _segments("Part of the model", "by", kinds, BY_NAMES.__getitem__, PART_HELP)
     scopes = tuple(scope.label for scope in layout.scopes(by))
     if by == "total":
         return Part(by, "total", scopes)
@@ -156,31 +147,14 @@ def part(layout: Layout, address: Address, side_by_side: bool = True) -> Part:
 def order(address: Address) -> str:
     """Choose the order in which languages stand in a matrix."""
     chosen = address.choose("order", {name: name for name in ORDERS}, "cluster", "the order")
-    st.segmented_control(
-        "Order of languages",
-        list(ORDERS),
-        key="order",
-        format_func=lambda name: ORDERS[name],
-        required=True,
-        wrap=True,
-        help=ORDER_HELP,
-        persist_state="session",
-    )
+    _segments("Order of languages", "order", ORDERS, ORDERS.__getitem__, ORDER_HELP)
     return chosen
 
 
 def linkage(address: Address) -> str:
     """Choose how a tree joins groups of languages."""
     chosen = address.choose("linkage", {name: name for name in LINKAGES}, "average", "the linkage")
-    st.segmented_control(
-        "Linkage",
-        list(LINKAGES),
-        key="linkage",
-        format_func=lambda name: LINKAGES[name],
-        required=True,
-        help=LINKAGE_HELP,
-        persist_state="session",
-    )
+    _segments("Linkage", "linkage", LINKAGES, LINKAGES.__getitem__, LINKAGE_HELP, wrap=False)
     return chosen
 
 
@@ -266,15 +240,7 @@ def sets(count: int, address: Address) -> str:
     if count < FEWEST_WITH_GROUPS:
         return LARGEST
     chosen = address.choose("sets", {name: name for name in SETS}, LARGEST, "the sets")
-    st.segmented_control(
-        "Which sets",
-        list(SETS),
-        key="sets",
-        format_func=lambda name: SETS[name].format(count - 2),
-        required=True,
-        help=SETS_HELP,
-        persist_state="session",
-    )
+    _segments("Which sets", "sets", SETS, lambda name: SETS[name].format(count - 2), SETS_HELP, wrap=False)
     return chosen
 
 
@@ -329,16 +295,7 @@ def transfer_kind(kinds: Sequence[str], address: Address) -> str:
     """Choose a kind of transfer; not drawn where there is one alone."""
     kind = address.choose("carried", {name: name for name in kinds}, kinds[0], "the kind of transfer")
     if len(kinds) > 1:
-        st.segmented_control(
-            "What is carried over",
-            list(kinds),
-            key="carried",
-            format_func=lambda name: KINDS[name],
-            required=True,
-            wrap=True,
-            help=KIND_HELP,
-            persist_state="session",
-        )
+        _segments("What is carried over", "carried", kinds, KINDS.__getitem__, KIND_HELP)
     return kind
 
 
@@ -346,31 +303,14 @@ def source_task(tasks: Sequence[str], address: Address) -> str:
     """Choose the task that sub-networks are of which are trained for another; not drawn where there is one alone."""
     chosen = address.choose("from", {name: name for name in tasks}, tasks[0], "the other task")
     if len(tasks) > 1:
-        st.segmented_control(
-            "Sub-networks found for",
-            list(tasks),
-            key="from",
-            format_func=task_name,
-            required=True,
-            wrap=True,
-            persist_state="session",
-        )
+        _segments("Sub-networks found for", "from", tasks, task_name)
     return chosen
 
 
 def transfer_show(shows: Sequence[str], address: Address) -> str:
     """Choose what the cells of a transfer show: a difference, or the score itself."""
     shown = address.choose("against", {name: name for name in shows}, shows[0], "what is shown")
-    st.segmented_control(
-        "Score compared with",
-        list(shows),
-        key="against",
-        format_func=lambda name: SHOWS[name],
-        required=True,
-        wrap=True,
-        help=SHOW_HELP,
-        persist_state="session",
-    )
+    _segments("Score compared with", "against", shows, SHOWS.__getitem__, SHOW_HELP)
     return shown
 
 
@@ -404,6 +344,27 @@ def clicked_cell(points: Sequence[Mapping[str, Any]], languages: Sequence[str]) 
     return None if clicked_pair(points, languages) is None else _pair_token(*points[0]["customdata"])
 
 
+def _segments(
+    label: str,
+    key: str,
+    options: Iterable[str],
+    name: Callable[[str], str],
+    about: str | None = None,
+    wrap: bool = True,
+) -> None:
+    """Draw a choice of one out of a few, side by side; what is chosen stays from page to page."""
+    st.segmented_control(
+        label,
+        list(options),
+        key=key,
+        format_func=name,
+        required=True,
+        wrap=wrap,
+        help=about,
+        persist_state="session",
+    )
+
+
 def _clade_token(codes: Clade) -> str:
     """The same for a group however the tree is turned."""
     return ".".join(in_paper_order(codes))
@@ -412,16 +373,7 @@ def _clade_token(codes: Clade) -> str:
 def compare(shows: Sequence[str], address: Address) -> str:
     """Choose how the parts of two sub-networks are compared."""
     chosen = address.choose("compare", {name: name for name in shows}, shows[0], "the comparison")
-    st.segmented_control(
-        "What the map of both shows",
-        list(shows),
-        key="compare",
-        format_func=lambda name: COMPARES[name],
-        required=True,
-        wrap=True,
-        help=COMPARE_HELP,
-        persist_state="session",
-    )
+    _segments("What the map of both shows", "compare", shows, COMPARES.__getitem__, COMPARE_HELP)
     return chosen
 
 
