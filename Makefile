@@ -2,6 +2,7 @@
 # make app    the dashboard on the shipped atlas, without discovering anything
 # make test   environment, browser, checks and all tests
 # make atlas  the shipped atlas again (what is there is not computed anew)
+# make versions  the fast tests with the lowest and the highest versions that pyproject.toml allows
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 FRESH := masks/fresh
 PORT ?= 8501
 
-.PHONY: demo app test lint fast slow browser screenshots atlas clean
+.PHONY: demo app test lint fast slow browser screenshots atlas versions clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m lsn_core discover --model demo --task mlm --languages en fr sw zh --seeds 0 1 \
@@ -48,6 +49,10 @@ screenshots: $(VENV)/ready-dev
 	.ci/browser
 	$(BIN)/python -m tests.browser.screenshots --out screenshots
 
+versions:
+	.ci/versions lowest
+	.ci/versions highest
+
 $(VENV)/ready: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.txt
@@ -58,4 +63,4 @@ $(VENV)/ready-dev: $(VENV)/ready requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(FRESH)
+	rm -rf $(VENV) .venv-lowest .venv-highest $(FRESH)
