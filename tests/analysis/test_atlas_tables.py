@@ -206,7 +206,7 @@ def test_levels_are_counted_in_several_passes_when_memory_is_short(
     whole, _ = atlas.read_table("overlap")
     for name in ("overlap", "scores"):
         (atlas.path / f"{name}.parquet").unlink()
-    monkeypatch.setattr(tables_module, "_MASK_MEMORY", 1)
+    monkeypatch.setattr(tables_module, "_PACKED_BYTES", 1)
     assert refresh(atlas)
     pieces, _ = atlas.read_table("overlap")
     pd.testing.assert_frame_equal(pieces, whole)
