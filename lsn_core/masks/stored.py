@@ -80,10 +80,10 @@ class StoredMask:
         try:
             with open(self._path, "rb", buffering=0) as stream:
                 stream.seek(self._start + _WORD_BYTES * first)
-                length = stream.readinto(words)
+                length = stream.readinto(words.data)
         except OSError as error:
             raise LsnError(f"{self._path} cannot be read: {reason(error)}") from error
-        if length != words.nbytes or hashlib.sha256(words).hexdigest() != self._digests[number]:
+        if length != words.nbytes or hashlib.sha256(words.data).hexdigest() != self._digests[number]:
             raise CorruptFile(f"{self._path} is damaged: its packed bits are not those that were written")
         out[:] = words
         if stop == self._layout.word_offsets[matrix + 1] and out[-1] & ~last_words(self._layout)[matrix]:
@@ -105,7 +105,7 @@ def store(path: str | os.PathLike[str], mask: Mask) -> StoredMask:
     The bytes are not forced to disk: a file that a crash cuts short is refused by ``open`` or ``read_chunk``.
     """
     words = mask.words.astype("<u8", copy=False)
-    digests = [hashlib.sha256(words[start:stop]).hexdigest() for _, start, stop in mask.layout.chunks]
+    digests = [hashlib.sha256(words[start:stop].data).hexdigest() for _, start, stop in mask.layout.chunks]
     header = {"format_version": FORMAT_VERSION, "layout": mask.layout.to_json(), "digests": digests}
     metadata = container.canonical_json({**header, "seal": _seal(header)})
     content = container.build(metadata, {"words": words.tobytes()})
