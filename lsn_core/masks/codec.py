@@ -141,7 +141,8 @@ class Reference:
     @cached_property
     def _rows(self) -> np.ndarray:
         """The values in blocks, uint8 (blocks, 64); what fills the last block is never looked at."""
-        return np.pad(self.values, (0, -self.values.size % _BLOCK)).reshape(-1, _BLOCK)
+        missing = -self.values.size % _BLOCK
+        return (np.pad(self.values, (0, missing)) if missing else self.values).reshape(-1, _BLOCK)
 
     @cached_property
     def _counted(self) -> tuple[np.ndarray, np.ndarray]:
