@@ -163,7 +163,7 @@ def _count_as_floats() -> Counted:
 
 def _arithmetic() -> float:
     """Seconds for as many words and pairs as the masks in memory have, from blocks that stay in the cache."""
-    width = 2**19 // (8 * MASKS)
+    width = 2**10  # 270 KB of all masks
     blocks = int(mbert_layout().word_offsets[-1]) // width
     octets = np.random.default_rng(0).integers(0, 256, (MASKS, 8 * width), dtype=np.uint8)
 

@@ -14,8 +14,8 @@ from lsn_core.masks.layout import CHUNK_WORDS, Layout
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.stored import StoredMask
 
-_SLICE_BYTES = 2**19
-"""A slice of all masks that stays in a core's cache while every pair is counted."""
+_LINE_WORDS = 8
+"""Words of a cache line. Rows a power of two apart would share few of the cache's sets; one line more spreads them."""
 _BLOCKS_BYTES = 2**28
 """What the threads together may hold of the masks; with very many masks fewer threads work."""
 _WORDS_A_THREAD = 2**20
@@ -51,13 +51,11 @@ def _count(masks: Sequence[Mask | StoredMask], layout: Layout, numbers: Sequence
     total = len(masks)
     counts = np.zeros((len(layout.matrices), total, total), dtype=np.int64)
     longest = max(chunk.stop - chunk.start for chunk in layout.chunks)
-    block = np.empty((total, longest), dtype=np.uint64)
-    width = max(64, _SLICE_BYTES // (8 * total))
+    block = np.empty((total, longest + _LINE_WORDS), dtype=np.uint64)
     for number in numbers:
         matrix, start, stop = layout.chunks[number]
         for row, mask in enumerate(masks):
             mask.read_chunk(number, block[row, : stop - start])
-        for left in range(0, stop - start, width):
-            octets = block[:, left : min(left + width, stop - start)].view(np.uint8)
-            counts[matrix] += np.asarray(numkong.dots_symmetric(octets, dtype="uint1"))
+        octets = block[:, : stop - start].view(np.uint8)
+        counts[matrix] += np.asarray(numkong.dots_symmetric(octets, dtype="uint1"))
     return counts
