@@ -99,39 +99,25 @@ class Reference:
             self._present.tolist(), self._starts.tolist(), self._before, strict=True
         ):
             last = int(np.searchsorted(ranks, start + int(before[-1])))
-            member = (ranks[first:last] - start).astype(np.uint32)
-            block = np.searchsorted(before, member, side="right") - 1
-            found[first:last] = _BLOCK * block + self._nth(value, block, member - before[block])
+            for piece in _pieces(first, last):
+                member = (ranks[piece] - start).astype(np.uint32)
+                block = np.searchsorted(before, member, side="right") - 1
+                column = _nth_bit(self._words(block, value), member - before[block])
+                found[piece] = _BLOCK * block + column
             first = last
         return found
 
     def ranks(self, places: np.ndarray) -> np.ndarray:
         """Where these weights, int64 (k,), stand in the group order; the inverse of ``places``."""
-        group = np.searchsorted(self._present, self.values[places])
-        block, column = np.divmod(places, _BLOCK)
-        same = np.empty(places.size, dtype=np.int64)
-        for piece in _pieces(places.size):
-            earlier = (np.uint64(1) << column[piece].astype(np.uint64)) - np.uint64(1)
-            same[piece] = np.bitwise_count(
-                self._words(block[piece], self.values[places[piece], None]) & earlier
-            )
-        return self._starts[group] + self._before[group, block] + same
-
-    def _nth(self, value: int, block: np.ndarray, nth: np.ndarray) -> np.ndarray:
-        """The column in each block of its ``nth`` weight, from 0, of this value: a bisection of the block's bits."""
-        columns = np.empty(block.size, dtype=np.int64)
-        for piece in _pieces(block.size):
-            words, left = self._words(block[piece], value), nth[piece].astype(np.uint8)
-            column = np.zeros(left.size, dtype=np.uint8)
-            for width in (32, 16, 8, 4, 2, 1):
-                in_low = np.bitwise_count(words & np.uint64(2**width - 1))
-                beyond = left >= in_low
-                left -= in_low * beyond
-                step = beyond * np.uint8(width)
-                words >>= step
-                column += step
-            columns[piece] = column
-        return columns
+        groups = np.searchsorted(self._present, np.arange(256))  # of each value
+        found = np.empty(places.size, dtype=np.int64)
+        for piece in _pieces(0, places.size):
+            value, block = self.values[places[piece]], places[piece] // _BLOCK
+            earlier = (np.uint64(1) << (places[piece] % _BLOCK).astype(np.uint64)) - np.uint64(1)
+            same = np.bitwise_count(self._words(block, value[:, None]) & earlier)
+            group = groups[value]
+            found[piece] = self._starts[group] + self._before[group, block] + same
+        return found
 
     def _words(self, block: np.ndarray, value: int | np.ndarray) -> np.ndarray:
         """For each block, uint64: the bits of the weights that have the value, the first weight's the lowest."""
@@ -173,9 +159,23 @@ class Reference:
         return np.cumsum(totals) - totals
 
 
-def _pieces(count: int) -> Iterator[slice]:
-    """Slices of ``count`` things, few enough that a block for each fits a cache."""
-    return (slice(start, start + _PIECE) for start in range(0, count, _PIECE))
+def _pieces(start: int, stop: int) -> Iterator[slice]:
+    """Slices from ``start`` to ``stop``, so short that a block for each of their things fits a cache."""
+    return (slice(first, min(first + _PIECE, stop)) for first in range(start, stop, _PIECE))
+
+
+def _nth_bit(words: np.ndarray, nth: np.ndarray) -> np.ndarray:
+    """Where the ``nth`` set bit, from 0, of each word, uint64 (k,), is: a bisection by counts of bits; uint8 (k,)."""
+    left = nth.astype(np.uint8)
+    column = np.zeros(left.size, dtype=np.uint8)
+    for width in (32, 16, 8, 4, 2, 1):
+        in_low = np.bitwise_count(words & np.uint64(2**width - 1))
+        beyond = left >= in_low
+        left -= in_low * beyond
+        step = beyond * np.uint8(width)
+        words = words >> step
+        column += step
+    return column
 
 
 def encode_sparse(survival: np.ndarray, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
@@ -192,10 +192,11 @@ def encode_sparse(survival: np.ndarray, reference: Reference) -> tuple[np.ndarra
     places = np.flatnonzero(survival != reference.values)
     places = places[np.argsort(reference.values[places], kind="stable")]
     where = reference.ranks(places)
-    escapes, rest = np.divmod(np.diff(where, prepend=-1) - 1, _ESCAPE)
+    equal = np.diff(where, prepend=-1) - 1
+    escapes = equal // _ESCAPE
     ends = np.cumsum(escapes + 1)
     gaps = np.full(int(ends[-1]) if ends.size else 0, _ESCAPE, dtype=np.uint8)
-    gaps[ends - 1] = rest
+    gaps[ends - 1] = equal - _ESCAPE * escapes
     return gaps, survival[places] - reference.values[places]
 
 
