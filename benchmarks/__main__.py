@@ -18,7 +18,7 @@ from .table import Measured, machine, markdown
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-NAMES: tuple[str, ...] = ("overlap", "pruning", "training", "runs", "dashboard", "visitors")
+NAMES: tuple[str, ...] = ("overlap", "tickets", "pruning", "training", "runs", "dashboard", "visitors")
 START, END = "<!-- table: made by python -m benchmarks -->", "<!-- end of table -->"
 
 

@@ -12,6 +12,7 @@ from lsn_core.analysis.intersections import intersections
 from lsn_core.errors import CorruptFile, LsnError
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.layout import Layout
+from lsn_core.masks.stored import Shelf
 from lsn_core.masks.ticket import BASE_KEY, SPARSITY_TOLERANCE, TicketKey
 
 OVERLAP_TABLE = "overlap"
@@ -86,7 +87,8 @@ def load_counts(atlas: Atlas, sparsity: float, task: str | None = None, method: 
     everyone = (*keys, BASE_KEY) if has_base and method != BASE_KEY.method else keys
     pair = _pairs_from_table(atlas, everyone, sparsity)
     if pair is None:
-        pair = intersections([atlas.ticket(key).mask(sparsity) for key in everyone])
+        with Shelf() as shelf:
+            pair = intersections([shelf.put(atlas.ticket(key).mask(sparsity)) for key in everyone])
     if not has_base:
         return Counts(atlas.layout, keys, sparsity, pair)
     base = everyone.index(BASE_KEY)

@@ -13,14 +13,15 @@ from lsn_core.analysis.intersections import intersections
 from lsn_core.errors import CorruptFile
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.mask import Mask
+from lsn_core.masks.stored import Shelf, StoredMask
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.masks.ticket_file import TicketHeader
 
 SCORES_TABLE = "scores"
 SCORE_COLUMNS = ("task", "language", "method", "seed", "sparsity", "metric", "value", "count", "split")
 
-_MASK_MEMORY = 2**30
-"""Bytes of packed masks held at once while counting; more levels are counted in several passes."""
+_PACKED_BYTES = 2**32
+"""Bytes of packed masks held at once, on disk for the most part; more levels are counted in several passes."""
 
 
 def refresh(atlas: Atlas) -> bool:
@@ -76,22 +77,23 @@ def _overlap_rows(atlas: Atlas, headers: Sequence[TicketHeader]) -> pd.DataFrame
 
 def _masks_by_level(
     atlas: Atlas, headers: Sequence[TicketHeader]
-) -> Iterator[tuple[float, list[str], list[Mask]]]:
+) -> Iterator[tuple[float, list[str], list[Mask | StoredMask]]]:
     """For each sparsity: the names and masks of the tickets that have it; as many levels a pass as fit."""
     levels = _distinct(level for header in headers for level in header.levels)
     mask_bytes = 8 * int(atlas.layout.word_offsets[-1])
-    width = max(1, _MASK_MEMORY // (mask_bytes * max(1, len(headers))))
+    width = max(1, _PACKED_BYTES // (mask_bytes * max(1, len(headers))))
     for start in range(0, len(levels), width):
         passing = levels[start : start + width]
-        found: dict[float, list[tuple[str, Mask]]] = {level: [] for level in passing}
-        for header in headers:
-            shared = [level for level in passing if _near(level, header.levels)]
-            if shared:
-                ticket = atlas.ticket(header.key)
-                for level in shared:
-                    found[level].append((header.key.stem, ticket.mask(level)))
-        for level, pairs in found.items():
-            yield level, [stem for stem, _ in pairs], [mask for _, mask in pairs]
+        found: dict[float, list[tuple[str, Mask | StoredMask]]] = {level: [] for level in passing}
+        with Shelf() as shelf:
+            for header in headers:
+                shared = [level for level in passing if _near(level, header.levels)]
+                if shared:
+                    ticket = atlas.ticket(header.key)
+                    for level in shared:
+                        found[level].append((header.key.stem, shelf.put(ticket.mask(level))))
+            for level, pairs in found.items():
+                yield level, [stem for stem, _ in pairs], [mask for _, mask in pairs]
 
 
 def _distinct(levels: Iterator[float]) -> list[float]:

@@ -23,7 +23,7 @@ from lsn_core.masks.container import canonical_json, parse_json
 from lsn_core.masks.files import atomic_write_bytes, read_bytes, reason
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
-from lsn_core.masks.ticket_file import TicketHeader, read_header, read_ticket, write_ticket
+from lsn_core.masks.ticket_file import References, TicketHeader, read_header, read_ticket, write_ticket
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,7 @@ class Atlas:
         self._layout = layout
         self._read: dict[Path, tuple[tuple[int, ...], TicketHeader | Problem]] = {}
         self._base: Ticket | None = None
+        self._references = References()
 
     @classmethod
     def create(cls, path: str | Path, model: Mapping[str, Any], layout: Layout) -> Atlas:
@@ -195,7 +196,7 @@ class Atlas:
                 self._base = read_ticket(header.path, layout=self._layout)
             return self._base
         needs_base = header.base_hash is not None
-        return read_ticket(header.path, self.base() if needs_base else None, self._layout)
+        return read_ticket(header.path, self.base() if needs_base else None, self._layout, self._references)
 
     def base(self) -> Ticket | None:
         """The base ticket, or None when there is no intact one."""
@@ -220,7 +221,7 @@ class Atlas:
                     f"ticket {other.key.stem} is stored against another base ticket; it cannot be replaced"
                 )
         path = self._file(ticket.key)
-        write_ticket(path, ticket, None if ticket.key == BASE_KEY else self.base())
+        write_ticket(path, ticket, None if ticket.key == BASE_KEY else self.base(), self._references)
         return path
 
     def check_recipe(self, key: TicketKey, recipe: Any) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from lsn_core.masks.layout import Layout
 
 _ESCAPE = 255
 _NIBBLE_LEVELS = 15
+_BLOCK = 64  # weights, a packed word of them
+_PIECE = 2**13  # blocks looked at together
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,106 @@ def decode_plain(packed: np.ndarray, size: int, levels: int) -> np.ndarray:
     return survival
 
 
-def encode_sparse(survival: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where two uint8 (n,) arrays differ, and by how much.
+class Reference:
+    """What a ticket is stored as differences from, and where the weights of each of its values lie.
+
+    ``values`` is uint8 (n,). Its *group order* takes the weights of value 0 first, then those of 1, and so on, each
+    group in the order of the weights. Where in it a weight stands is found from the number of weights of each
+    value before every block of 64, so that the order itself, several bytes a weight, is never held.
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def places(self, ranks: np.ndarray) -> np.ndarray:
+        """The weights, int64 (k,), that stand at these ascending places, int64 (k,), of the group order."""
+        found = np.empty(ranks.size, dtype=np.int64)
+        first = 0
+        for value, start, before in zip(
+            self._present.tolist(), self._starts.tolist(), self._before, strict=True
+        ):
+            last = int(np.searchsorted(ranks, start + int(before[-1])))
+            for piece in _pieces(first, last):
+                member = (ranks[piece] - start).astype(np.uint32)
+                block = np.searchsorted(before, member, side="right") - 1
+                column = _nth_bit(self._words(block, value), member - before[block])
+                found[piece] = _BLOCK * block + column
+            first = last
+        return found
+
+    def ranks(self, places: np.ndarray) -> np.ndarray:
+        """Where these weights, int64 (k,), stand in the group order; the inverse of ``places``."""
+        groups = np.searchsorted(self._present, np.arange(256))  # of each value
+        found = np.empty(places.size, dtype=np.int64)
+        for piece in _pieces(0, places.size):
+            value, block = self.values[places[piece]], places[piece] // _BLOCK
+            earlier = (np.uint64(1) << (places[piece] % _BLOCK).astype(np.uint64)) - np.uint64(1)
+            same = np.bitwise_count(self._words(block, value[:, None]) & earlier)
+            group = groups[value]
+            found[piece] = self._starts[group] + self._before[group, block] + same
+        return found
+
+    def _words(self, block: np.ndarray, value: int | np.ndarray) -> np.ndarray:
+        """For each block, uint64: the bits of the weights that have the value, the first weight's the lowest."""
+        octets = np.packbits(self._rows[block] == value, axis=1, bitorder="little")
+        return octets.view("<u8").astype(np.uint64, copy=False).ravel()
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        """The values in blocks, uint8 (blocks, 64); what fills the last block is never looked at."""
+        missing = -self.values.size % _BLOCK
+        return (np.pad(self.values, (0, missing)) if missing else self.values).reshape(-1, _BLOCK)
+
+    @cached_property
+    def _counted(self) -> tuple[np.ndarray, np.ndarray]:
+        """The values there are, (G,), and how many weights of each come before each block and in all, (G, blocks + 1)."""
+        present, counted = [], []
+        for value in range(int(self.values.max(initial=0)) + 1):
+            octets = np.packbits(self.values == value)
+            words = np.pad(octets, (0, -octets.size % 8)).view(np.uint64)
+            before = np.zeros(words.size + 1, dtype=np.uint32)
+            np.cumsum(np.bitwise_count(words), dtype=np.uint32, out=before[1:])
+            if before[-1]:
+                present.append(value)
+                counted.append(before)
+        return np.array(present, dtype=np.uint8), np.array(counted).reshape(len(present), -1)
+
+    @property
+    def _present(self) -> np.ndarray:
+        return self._counted[0]
+
+    @property
+    def _before(self) -> np.ndarray:
+        return self._counted[1]
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """Where in the group order each group starts, int64 (G,)."""
+        totals = self._before[:, -1].astype(np.int64)
+        return np.cumsum(totals) - totals
+
+
+def _pieces(start: int, stop: int) -> Iterator[slice]:
+    """Slices from ``start`` to ``stop``, so short that a block for each of their things fits a cache."""
+    return (slice(first, min(first + _PIECE, stop)) for first in range(start, stop, _PIECE))
+
+
+def _nth_bit(words: np.ndarray, nth: np.ndarray) -> np.ndarray:
+    """Where the ``nth`` set bit, from 0, of each word, uint64 (k,), is: a bisection by counts of bits; uint8 (k,)."""
+    left = nth.astype(np.uint8)
+    column = np.zeros(left.size, dtype=np.uint8)
+    for width in (32, 16, 8, 4, 2, 1):
+        in_low = np.bitwise_count(words & np.uint64(2**width - 1))
+        beyond = left >= in_low
+        left -= in_low * beyond
+        step = beyond * np.uint8(width)
+        words = words >> step
+        column += step
+    return column
+
+
+def encode_sparse(survival: np.ndarray, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """Where a survival, uint8 (n,), differs from the reference, and by how much.
 
     The weights are gone through group by group, those of reference 0 first: how often, and by how much, a
     weight differs from the base ticket's hangs on where it stands there, so that the streams of a group are
@@ -88,24 +189,19 @@ def encode_sparse(survival: np.ndarray, reference: np.ndarray) -> tuple[np.ndarr
     equal ones and no difference yet"; and ``changes``, uint8: survival minus reference, modulo 256, a
     difference.
     """
-    change = survival - reference
-    places, changes, start = [], [], 0
-    for members in _groups(reference):
-        found = change[members]
-        differs = np.flatnonzero(found)
-        places.append(start + differs)
-        changes.append(found[differs])
-        start += members.size
-    where = np.concatenate([np.empty(0, np.int64), *places])
-    escapes, rest = np.divmod(np.diff(where, prepend=-1) - 1, _ESCAPE)
+    places = np.flatnonzero(survival != reference.values)
+    places = places[np.argsort(reference.values[places], kind="stable")]
+    where = reference.ranks(places)
+    equal = np.diff(where, prepend=-1) - 1
+    escapes = equal // _ESCAPE
     ends = np.cumsum(escapes + 1)
     gaps = np.full(int(ends[-1]) if ends.size else 0, _ESCAPE, dtype=np.uint8)
-    gaps[ends - 1] = rest
-    return gaps, np.concatenate([np.empty(0, np.uint8), *changes])
+    gaps[ends - 1] = equal - _ESCAPE * escapes
+    return gaps, survival[places] - reference.values[places]
 
 
 def decode_sparse(
-    gaps: np.ndarray, changes: np.ndarray, reference: np.ndarray, grouped: bool = True
+    gaps: np.ndarray, changes: np.ndarray, reference: Reference, grouped: bool = True
 ) -> np.ndarray:
     """The survival that ``encode_sparse`` was given; ValueError when the parts do not fit together.
 
@@ -113,24 +209,11 @@ def decode_sparse(
     """
     is_change = gaps != _ESCAPE
     where = np.cumsum(gaps, dtype=np.int64)[is_change] + np.arange(np.count_nonzero(is_change))
-    if where.size != changes.size or (where.size and where[-1] >= reference.size):
+    if where.size != changes.size or (where.size and where[-1] >= reference.values.size):
         raise ValueError("its list of differences does not fit the base ticket")
-    survival = reference.copy()
-    if not grouped:
-        survival[where] += changes
-        return survival
-    start = first = 0
-    for members in _groups(reference):
-        last = int(np.searchsorted(where, start + members.size))
-        survival[members[where[first:last] - start]] += changes[first:last]
-        start, first = start + members.size, last
+    survival = reference.values.copy()
+    survival[reference.places(where) if grouped else where] += changes
     return survival
-
-
-def _groups(reference: np.ndarray) -> Iterator[np.ndarray]:
-    """The places of the weights of each reference value, lowest value first; int64."""
-    for value in np.flatnonzero(np.bincount(reference, minlength=1)):
-        yield np.flatnonzero(reference == value)
 
 
 def base_reference(

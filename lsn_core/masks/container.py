@@ -1,4 +1,4 @@
-"""The outer shell of a ticket file: safetensors, in the one form that has no spare byte.
+"""The outer shell of the files of tickets and packed masks: safetensors, in the one form that has no spare byte.
 
 safetensors is an 8-byte little-endian length, a JSON header of that length, and the tensors' bytes
 (https://github.com/huggingface/safetensors, "Format"). Many headers describe the same tensors; here only
@@ -37,8 +37,8 @@ def build(metadata: str, parts: Mapping[str, bytes]) -> bytes:
     return b"".join([_LENGTH.pack(len(header)), header, *(parts[name] for name in sorted(parts))])
 
 
-def read_shell(stream: BinaryIO, path: Path) -> Shell:
-    """Read the header and leave the stream at the first tensor.
+def read_shell(stream: BinaryIO, path: Path, kind: str = "ticket") -> Shell:
+    """Read the header of a file of this kind and leave the stream at the first tensor.
 
     Raises CorruptFile when the header is not the one that ``build`` writes or does not fit the length of
     the file. Nothing of a declared size is allocated.
@@ -47,15 +47,15 @@ def read_shell(stream: BinaryIO, path: Path) -> Shell:
     stream.seek(0)
     start = stream.read(_LENGTH.size)
     if len(start) < _LENGTH.size:
-        raise CorruptFile(f"{path} is damaged: it is too short to be a ticket")
+        raise CorruptFile(f"{path} is damaged: it is too short to be a {kind}")
     (length,) = _LENGTH.unpack(start)
     if length > min(MAX_HEADER_BYTES, file_size - _LENGTH.size):
-        raise CorruptFile(f"{path} is damaged or not a ticket: its header claims {length} bytes")
+        raise CorruptFile(f"{path} is damaged or not a {kind}: its header claims {length} bytes")
     raw = stream.read(length)
     shell = _parse(raw)
     if shell is None or _header(shell.metadata, shell.lengths) != raw:
         raise CorruptFile(
-            f"{path} is damaged or not a ticket: its header is not one that this software writes"
+            f"{path} is damaged or not a {kind}: its header is not one that this software writes"
         )
     expected = _LENGTH.size + length + sum(shell.lengths.values())
     if file_size != expected:

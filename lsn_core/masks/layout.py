@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,9 @@ _HEADS_IN_COLUMNS = frozenset({"attention output", "cross output"})
 
 MAX_WEIGHTS = 2**31
 """A layout may not claim more weights: a header of a few bytes must not ask for all the memory there is."""
+
+CHUNK_WORDS = 2**13
+"""Packed masks are read from disk and counted in pieces of so many words: 64 KB a mask."""
 
 _WORD_BITS = 64
 
@@ -85,6 +89,14 @@ class Matrix:
         if self.component in _HEADS_IN_ROWS:
             return 0
         return 1 if self.component in _HEADS_IN_COLUMNS else None
+
+
+class Chunk(NamedTuple):
+    """A piece of a packed mask that lies within one matrix: the matrix, its first word and its end."""
+
+    matrix: int
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,15 @@ class Layout:
         """
         words = -(-self.sizes // _WORD_BITS)
         return _frozen(np.concatenate([[0], np.cumsum(words)]).astype(np.int64))
+
+    @cached_property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The pieces, of at most ``CHUNK_WORDS`` words, that make up a packed mask, in order."""
+        return tuple(
+            Chunk(matrix, start, min(start + CHUNK_WORDS, end))
+            for matrix, (first, end) in enumerate(pairwise(self.word_offsets.tolist()))
+            for start in range(first, end, CHUNK_WORDS)
+        )
 
     @cached_property
     def names(self) -> tuple[str, ...]:

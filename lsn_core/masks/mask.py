@@ -25,7 +25,7 @@ class Mask:
         if not isinstance(words, np.ndarray) or words.dtype != np.uint64 or words.shape != (total,):
             found = f"{getattr(words, 'dtype', type(words).__name__)} {getattr(words, 'shape', '')}"
             raise LsnError(f"the packed mask is {found}; this layout needs uint64 ({total},)")
-        stray = np.flatnonzero(words[layout.word_offsets[1:] - 1] & ~_last_words(layout))
+        stray = np.flatnonzero(words[layout.word_offsets[1:] - 1] & ~last_words(layout))
         if stray.size:
             raise LsnError(f"the packed mask has bits beyond the end of {layout.names[int(stray[0])]}")
         if words.flags.writeable or words.base is not None:
@@ -72,7 +72,7 @@ class Mask:
     def full(cls, layout: Layout) -> Mask:
         """Every weight kept."""
         words = np.full(int(layout.word_offsets[-1]), np.iinfo(np.uint64).max, dtype=np.uint64)
-        words[layout.word_offsets[1:] - 1] = _last_words(layout)
+        words[layout.word_offsets[1:] - 1] = last_words(layout)
         return cls(words, layout)
 
     @classmethod
@@ -101,6 +101,11 @@ class Mask:
     def arrays(self) -> dict[str, np.ndarray]:
         """Name to bool array, for every matrix."""
         return {name: self[name] for name in self._layout.names}
+
+    def read_chunk(self, number: int, out: np.ndarray) -> None:
+        """Copy the words of one of the layout's chunks into ``out``, uint64 of the chunk's length."""
+        _, start, stop = self._layout.chunks[number]
+        out[:] = self._words[start:stop]
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -214,7 +219,7 @@ def _pack(layout: Layout, bits_of: Callable[[int], np.ndarray]) -> np.ndarray:
     return octets.view("<u8").astype(np.uint64, copy=False)
 
 
-def _last_words(layout: Layout) -> np.ndarray:
+def last_words(layout: Layout) -> np.ndarray:
     """The bits in use in each matrix's last word, uint64 (M,)."""
     unused = (-layout.sizes % 64).astype(np.uint64)
     return np.uint64(np.iinfo(np.uint64).max) >> unused

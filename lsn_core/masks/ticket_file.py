@@ -62,15 +62,36 @@ class TicketHeader:
     """Name of each coded part: its length once unpacked, and the sha256 of its packed bytes."""
 
 
-def write_ticket(path: Path, ticket: Ticket, base: Ticket | None) -> None:
+class References:
+    """The base ticket as the tickets that are stored against it see it, kept for the next one of the same levels.
+
+    Where several tickets of one atlas are read or written, it is prepared once.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[str, tuple[float, ...], codec.Reference] | None = None
+
+    def of(self, base: Ticket, levels: tuple[float, ...]) -> codec.Reference:
+        """The reference for tickets of these levels."""
+        last = self._last
+        if last is None or last[:2] != (base.content_hash, levels):
+            values = codec.base_reference(base.survival, base.levels, levels)
+            last = self._last = (base.content_hash, levels, codec.Reference(values))
+        return last[2]
+
+
+def write_ticket(
+    path: Path, ticket: Ticket, base: Ticket | None, references: References | None = None
+) -> None:
     """Write a ticket, whole or not at all, in the smallest of the codes that fit.
 
-    ``base`` is the base ticket that a reader will have too, or None. Raises LsnError when the base ticket is
-    of another layout, or the masks are not those that ``ticket.philox_key`` draws.
+    ``base`` is the base ticket that a reader will have too, or None; ``references`` spare work where several
+    tickets are written. Raises LsnError when the base ticket is of another layout, or the masks are not those
+    that ``ticket.philox_key`` draws.
     """
     if base is not None and base.layout != ticket.layout:
         raise LsnError(f"ticket {ticket.key.stem} and the base ticket are over different matrices")
-    coding, parts = _encode(ticket, base)
+    coding, parts = _encode(ticket, base, references or References())
     header = {
         "format_version": FORMAT_VERSION,
         "key": asdict(ticket.key),
@@ -102,12 +123,17 @@ def read_header(path: Path, check_parts: bool = False) -> TicketHeader:
     return header
 
 
-def read_ticket(path: Path, base: Ticket | None = None, layout: Layout | None = None) -> Ticket:
+def read_ticket(
+    path: Path,
+    base: Ticket | None = None,
+    layout: Layout | None = None,
+    references: References | None = None,
+) -> Ticket:
     """The ticket in a file, proven to be the one that was written.
 
     ``base`` is needed where the masks are stored as differences from it; ``layout``, when given, is the one
-    that the ticket must be over, looked at before anything is unpacked. Raises LsnError when the file
-    cannot be read, the base ticket is missing or another, or the layout differs; CorruptFile when the bytes
+    that the ticket must be over, looked at before anything is unpacked; ``references`` spare work where several
+    tickets are read. Raises LsnError when the file cannot be read, the base ticket is missing or another, or the layout differs; CorruptFile when the bytes
     are not those that were written.
     """
     with open_regular(path) as stream:
@@ -117,7 +143,7 @@ def read_ticket(path: Path, base: Ticket | None = None, layout: Layout | None = 
         reference = _base_for(header, base)
         parts = _checked_parts(stream, shell, header)
     try:
-        survival = _decode(header, parts, reference)
+        survival = _decode(header, parts, reference, references or References())
         survival.setflags(write=False)
         ticket = Ticket(
             header.key,
@@ -136,7 +162,9 @@ def read_ticket(path: Path, base: Ticket | None = None, layout: Layout | None = 
     return ticket
 
 
-def _encode(ticket: Ticket, base: Ticket | None) -> tuple[dict[str, Any], dict[str, codec.Packed]]:
+def _encode(
+    ticket: Ticket, base: Ticket | None, references: References
+) -> tuple[dict[str, Any], dict[str, codec.Packed]]:
     """The smallest coding: what the header says of it, and its parts."""
     if ticket.philox_key is not None:
         drawn = codec.make_random_survival(ticket.layout, ticket.kept, ticket.philox_key)
@@ -145,8 +173,7 @@ def _encode(ticket: Ticket, base: Ticket | None) -> tuple[dict[str, Any], dict[s
         return {"name": "philox", "key": ticket.philox_key}, {}
     sparse: dict[str, codec.Packed] = {}
     if base is not None:
-        reference = codec.base_reference(base.survival, base.levels, ticket.levels)
-        gaps, changes = codec.encode_sparse(ticket.survival, reference)
+        gaps, changes = codec.encode_sparse(ticket.survival, references.of(base, ticket.levels))
         sparse = {"gaps": codec.pack(gaps), "changes": codec.pack(changes)}
         if changes.size < ticket.layout.size // _CLEARLY_SPARSE:
             return {"name": "grouped", "base": base.content_hash}, sparse
@@ -160,7 +187,9 @@ def _data_size(parts: Mapping[str, codec.Packed]) -> int:
     return sum(len(part.data) for part in parts.values())
 
 
-def _decode(header: TicketHeader, parts: Mapping[str, codec.Packed], base: Ticket | None) -> np.ndarray:
+def _decode(
+    header: TicketHeader, parts: Mapping[str, codec.Packed], base: Ticket | None, references: References
+) -> np.ndarray:
     """The survival; ValueError when the parts are not what the header says."""
     size, levels = header.layout.size, header.levels
     if header.codec == "philox" and header.philox_key is not None:
@@ -173,10 +202,8 @@ def _decode(header: TicketHeader, parts: Mapping[str, codec.Packed], base: Ticke
         raise ValueError("its masks are stored as differences from nothing")
     if parts["gaps"].length > size + size // 255 or parts["changes"].length > size:
         raise ValueError(f"its masks have more differences than the {size} weights that its header says")
-    reference = codec.base_reference(base.survival, base.levels, levels)
-    return codec.decode_sparse(
-        codec.unpack(parts["gaps"]), codec.unpack(parts["changes"]), reference, header.codec == "grouped"
-    )
+    gaps, changes = codec.unpack(parts["gaps"]), codec.unpack(parts["changes"])
+    return codec.decode_sparse(gaps, changes, references.of(base, levels), header.codec == "grouped")
 
 
 def _base_for(header: TicketHeader, base: Ticket | None) -> Ticket | None:

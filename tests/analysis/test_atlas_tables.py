@@ -16,6 +16,7 @@ from lsn_core.analysis.overlap import overlap
 from lsn_core.analysis.tables import refresh, scores_table
 from lsn_core.errors import CorruptFile, LsnError
 from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.stored import Shelf
 from lsn_core.masks.ticket import BASE_KEY, TicketKey
 from tests.synthetic import LEVELS, MODEL, make_atlas, make_ticket, small_layout
 
@@ -206,10 +207,29 @@ def test_levels_are_counted_in_several_passes_when_memory_is_short(
     whole, _ = atlas.read_table("overlap")
     for name in ("overlap", "scores"):
         (atlas.path / f"{name}.parquet").unlink()
-    monkeypatch.setattr(tables_module, "_MASK_MEMORY", 1)
+    monkeypatch.setattr(tables_module, "_PACKED_BYTES", 1)
     assert refresh(atlas)
     pieces, _ = atlas.read_table("overlap")
     pd.testing.assert_frame_equal(pieces, whole)
+
+
+@pytest.mark.parametrize("memory", [0, 3000])
+def test_masks_that_wait_on_disk_are_counted_alike(
+    atlas: Atlas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, memory: int
+) -> None:
+    whole, _ = atlas.read_table("overlap")
+    for name in ("overlap", "scores"):
+        (atlas.path / f"{name}.parquet").unlink()
+    waiting = tmp_path / "waiting"
+    waiting.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(waiting))
+    monkeypatch.setattr(counts_module, "Shelf", lambda: Shelf(memory))
+    monkeypatch.setattr(tables_module, "Shelf", lambda: Shelf(memory))
+    counted = load_counts(atlas, 0.5)
+    assert refresh(atlas)
+    pd.testing.assert_frame_equal(atlas.read_table("overlap")[0], whole)
+    np.testing.assert_array_equal(load_counts(atlas, 0.5).pair, counted.pair)
+    assert not list(waiting.iterdir())
 
 
 def test_tickets_of_different_levels_are_paired_where_they_meet(tmp_path: Path) -> None:

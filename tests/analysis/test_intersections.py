@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsn_core.analysis import intersections as module
+from lsn_core.analysis.counts import Counts
 from lsn_core.analysis.intersections import intersections
-from lsn_core.errors import LsnError
+from lsn_core.analysis.overlap import overlap_table
+from lsn_core.errors import CorruptFile, LsnError
+from lsn_core.masks import layout as layouts
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.masks.mask import Mask
+from lsn_core.masks.stored import store
+from lsn_core.masks.ticket import TicketKey
+from tests.memory import at_most
 from tests.synthetic import odd_layout, random_mask, small_layout
 
 
@@ -48,17 +56,29 @@ def test_counts_equal_brute_force(layout: Layout, case: str, threads: int) -> No
     np.testing.assert_array_equal(found, brute_force(masks))
 
 
-@pytest.mark.parametrize("block_bytes", [1, 2000, 2**14, 2**20])
-def test_counts_do_not_hang_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
-    layout = Layout(
-        (Matrix("a", (200, 333), "encoder", 0, "query"), Matrix("b", (64, 64), "encoder", 0, "key"))
-    )
+@pytest.mark.parametrize("chunk_words", [1, 100, 2**13])
+def test_counts_do_not_hang_on_the_size_of_a_chunk(monkeypatch: pytest.MonkeyPatch, chunk_words: int) -> None:
+    monkeypatch.setattr(layouts, "CHUNK_WORDS", chunk_words)
+    monkeypatch.setattr(module, "_WORDS_A_THREAD", 100)
+    layout = wide_layout()
     rng = np.random.default_rng(1)
     masks = [random_mask(layout, 0.5, rng) for _ in range(5)]
-    monkeypatch.setattr(module, "_BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(module, "_WORDS_A_THREAD", 100)
     for threads in (1, 2, None):
         np.testing.assert_array_equal(intersections(masks, threads), brute_force(masks))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 8, 9, 16, 17, 33, 40])
+def test_any_number_of_masks(count: int) -> None:
+    rng = np.random.default_rng(count)
+    masks = [random_mask(odd_layout(), rng.random(), rng) for _ in range(count)]
+    np.testing.assert_array_equal(intersections(masks), brute_force(masks))
+
+
+def wide_layout() -> Layout:
+    """A matrix of several chunks, the last one short, and one of part of a chunk."""
+    return Layout(
+        (Matrix("a", (1000, 1111), "encoder", 0, "query"), Matrix("b", (64, 64), "encoder", 0, "key"))
+    )
 
 
 def test_counts_above_what_a_byte_or_two_hold() -> None:
@@ -66,20 +86,56 @@ def test_counts_above_what_a_byte_or_two_hold() -> None:
     assert intersections([Mask.full(layout), Mask.full(layout)]).tolist() == [[[2**21]] * 2] * 2
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_properties(seed: int, count: int) -> None:
-    rng = np.random.default_rng(seed)
-    layout = odd_layout()
-    masks = [random_mask(layout, rng.random(), rng) for _ in range(count)]
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 40))
+
+
+@st.composite
+def some_masks(draw: st.DrawFn, least: int = 1) -> list[Mask]:
+    """Up to six masks, of any densities, over one to four matrices of sizes that need not fill words."""
+    shapes = draw(st.lists(sizes, min_size=1, max_size=4))
+    layout = Layout(
+        tuple(Matrix(f"matrix {index}", shape, "encoder", index, "key") for index, shape in enumerate(shapes))
+    )
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    densities = draw(st.lists(st.floats(0, 1), min_size=least, max_size=6))
+    return [random_mask(layout, density, rng) for density in densities]
+
+
+@given(some_masks())
+def test_counts_are_symmetric_and_bounded(masks: list[Mask]) -> None:
     found = intersections(masks)
     np.testing.assert_array_equal(found, found.transpose(1, 0, 2))
     kept = np.array([mask.counts for mask in masks])
     np.testing.assert_array_equal(np.einsum("iim->im", found), kept)
     assert np.all(found <= np.minimum(kept[:, None], kept[None, :]))
-    assert np.all(found >= kept[:, None] + kept[None, :] - layout.sizes)
-    np.testing.assert_array_equal(
-        found, intersections([Mask.from_arrays(shuffled(mask, seed), layout) for mask in masks])
-    )
+    assert np.all(found >= np.maximum(0, kept[:, None] + kept[None, :] - masks[0].layout.sizes))
+
+
+@given(some_masks())
+def test_packed_and_plain_and_threads_agree(masks: list[Mask]) -> None:
+    expected = brute_force(masks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layouts, "CHUNK_WORDS", 2)
+        patch.setattr(module, "_WORDS_A_THREAD", 1)
+        again = [Mask.from_arrays(mask.arrays(), Layout(mask.layout.matrices)) for mask in masks]
+        for threads in (1, 2):
+            np.testing.assert_array_equal(intersections(again, threads), expected)
+
+
+@given(some_masks(least=3), st.integers(0, 2**32 - 1))
+def test_no_measure_hangs_on_the_order_of_the_weights_in_a_matrix(masks: list[Mask], seed: int) -> None:
+    moved = [Mask.from_arrays(shuffled(mask, seed), mask.layout) for mask in masks]
+    before, after = counted(masks), counted(moved)
+    np.testing.assert_array_equal(before.pair, after.pair)
+    for by in ("total", "component", "matrix"):
+        pd.testing.assert_frame_equal(overlap_table(before, by), overlap_table(after, by))
+
+
+def counted(masks: Sequence[Mask]) -> Counts:
+    """The masks as tickets of two seeds a language, the last one as the base mask."""
+    pair = intersections(masks)
+    keys = tuple(TicketKey("mlm", f"l{number // 2}", "imp", number % 2) for number in range(len(masks) - 1))
+    return Counts(masks[0].layout, keys, 0.5, pair[:-1, :-1], pair[-1, -1], pair[:-1, -1])
 
 
 def shuffled(mask: Mask, seed: int) -> dict[str, np.ndarray]:
@@ -88,6 +144,40 @@ def shuffled(mask: Mask, seed: int) -> dict[str, np.ndarray]:
     return {
         name: rng.permutation(array.ravel()).reshape(array.shape) for name, array in mask.arrays().items()
     }
+
+
+@settings(max_examples=30)
+@given(some_masks())
+def test_masks_on_disk_count_as_those_in_memory(
+    tmp_path_factory: pytest.TempPathFactory, masks: list[Mask]
+) -> None:
+    folder = tmp_path_factory.mktemp("stored")
+    stored = [store(folder / str(number), mask) for number, mask in enumerate(masks)]
+    np.testing.assert_array_equal(intersections(stored, 1), intersections(masks))
+    np.testing.assert_array_equal(intersections([masks[0], *stored[1:]], 2), intersections(masks))
+
+
+def test_many_masks_on_disk_take_little_memory(tmp_path: Path) -> None:
+    layout = Layout(tuple(Matrix(f"m{index}", (1024, 2048), "encoder", index, "key") for index in range(8)))
+    rng = np.random.default_rng(2)
+    stored, words = [], int(layout.word_offsets[-1])
+    for number in range(40):
+        mask = Mask(rng.integers(0, 2**64, words, dtype=np.uint64), layout)
+        stored.append(store(tmp_path / str(number), mask))
+    packed = 40 * 8 * words
+    with at_most(packed // 4):  # two threads hold one chunk in sixteen of every mask's, each
+        found = intersections(stored, 2)
+    assert found[3, 3].tolist() == stored[3].load().counts.tolist()
+
+
+def test_a_file_that_changed_is_never_counted(tmp_path: Path) -> None:
+    mask = random_mask(wide_layout(), 0.5, np.random.default_rng(3))
+    stored = [store(tmp_path / name, mask) for name in "ab"]
+    content = bytearray(stored[1].path.read_bytes())
+    content[-5] ^= 4
+    stored[1].path.write_bytes(content)
+    with pytest.raises(CorruptFile, match="not those that were written"):
+        intersections(stored)
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

@@ -39,9 +39,9 @@ def test_sparse_round_trip(data: st.DataObject) -> None:
     survival = reference.copy()
     for place in data.draw(st.lists(st.integers(0, size - 1), max_size=30)):
         survival[place] = data.draw(st.integers(0, 255))
-    gaps, changes = codec.encode_sparse(survival, reference)
+    gaps, changes = codec.encode_sparse(survival, codec.Reference(reference))
     assert changes.size == np.count_nonzero(survival != reference)
-    np.testing.assert_array_equal(codec.decode_sparse(gaps, changes, reference), survival)
+    np.testing.assert_array_equal(codec.decode_sparse(gaps, changes, codec.Reference(reference)), survival)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_gaps(places: list[int], expected: list[int]) -> None:
     reference = np.zeros(600, np.uint8)
     survival = reference.copy()
     survival[places] = 1
-    gaps, changes = codec.encode_sparse(survival, reference)
+    gaps, changes = codec.encode_sparse(survival, codec.Reference(reference))
     assert gaps.tolist() == expected
     assert changes.tolist() == [1] * len(places)
-    np.testing.assert_array_equal(codec.decode_sparse(gaps, changes, reference), survival)
+    np.testing.assert_array_equal(codec.decode_sparse(gaps, changes, codec.Reference(reference)), survival)
 
 
 @given(st.data())
@@ -75,16 +75,30 @@ def test_the_groups_are_gone_through_like_weights_sorted_by_reference(data: st.D
     flat = np.zeros(size, np.uint8)
     flat_change = (survival - reference)[order]
     for whole, plain in zip(
-        codec.encode_sparse(survival, reference), codec.encode_sparse(flat_change, flat), strict=True
+        codec.encode_sparse(survival, codec.Reference(reference)),
+        codec.encode_sparse(flat_change, codec.Reference(flat)),
+        strict=True,
     ):
         np.testing.assert_array_equal(whole, plain)
+
+
+@given(st.data())
+def test_places_and_ranks_are_those_of_a_stable_sort(data: st.DataObject) -> None:
+    values = st.sampled_from([0, 1, 2, 9, 255])
+    values = data.draw(arrays(np.uint8, st.integers(1, 700), elements=values, fill=st.just(9)))
+    reference, order = codec.Reference(values), np.argsort(values, kind="stable")
+    some = np.flatnonzero(data.draw(arrays(np.bool_, values.size)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "_PIECE", 5)
+        np.testing.assert_array_equal(reference.places(some), order[some])
+        np.testing.assert_array_equal(reference.ranks(order[some]), some)
 
 
 def test_differences_in_the_order_of_the_weights_are_still_read() -> None:
     """As the code `sparse` of earlier versions has them."""
     reference = np.array([3, 0, 3, 0, 9], np.uint8)
     gaps, changes = np.array([1, 2], np.uint8), np.array([2, 253], np.uint8)
-    decoded = codec.decode_sparse(gaps, changes, reference, grouped=False)
+    decoded = codec.decode_sparse(gaps, changes, codec.Reference(reference), grouped=False)
     assert decoded.tolist() == [3, 2, 3, 0, 6]
 
 
@@ -93,7 +107,9 @@ def test_differences_in_the_order_of_the_weights_are_still_read() -> None:
 )
 def test_sparse_parts_that_do_not_fit_are_refused(gaps: list[int], changes: list[int]) -> None:
     with pytest.raises(ValueError, match="does not fit the base"):
-        codec.decode_sparse(np.array(gaps, np.uint8), np.array(changes, np.uint8), np.zeros(10, np.uint8))
+        codec.decode_sparse(
+            np.array(gaps, np.uint8), np.array(changes, np.uint8), codec.Reference(np.zeros(10, np.uint8))
+        )
 
 
 @given(arrays(np.uint8, st.integers(0, 500)))

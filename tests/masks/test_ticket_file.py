@@ -21,7 +21,7 @@ from lsn_core.errors import CorruptFile, LsnError
 from lsn_core.masks import container
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
-from lsn_core.masks.ticket_file import read_header, read_ticket, write_ticket
+from lsn_core.masks.ticket_file import References, read_header, read_ticket, write_ticket
 from tests.memory import at_most
 from tests.synthetic import (
     LEVELS,
@@ -46,6 +46,22 @@ def assert_same(first: Ticket, second: Ticket) -> None:
     for name in ("key", "layout", "levels", "scores", "provenance", "config_hash", "philox_key"):
         assert getattr(first, name) == getattr(second, name)
     np.testing.assert_array_equal(first.survival, second.survival)
+
+
+def test_several_tickets_share_what_is_prepared_of_their_base(tmp_path: Path) -> None:
+    """Tickets of the same and of other levels, against two base tickets in turn."""
+    second = dataclasses.replace(BASE, survival=survival_of(MAGNITUDE[::-1]))
+    few = make_ticket(EN, LAYOUT, MAGNITUDE * 1.001, levels=(0.3, 0.55))
+    other = dataclasses.replace(NEAR, survival=survival_of(MAGNITUDE[::-1]))
+    shared = References()
+    for turn, (ticket, base) in enumerate([(NEAR, BASE), (few, BASE), (NEAR, BASE), (other, second)] * 2):
+        write_ticket(tmp_path / "shared", ticket, base, shared)
+        write_ticket(tmp_path / "alone", ticket, base)
+        assert (tmp_path / "shared").read_bytes() == (tmp_path / "alone").read_bytes()
+        assert read_header(tmp_path / "alone").codec == "grouped", turn
+        assert_same(read_ticket(tmp_path / "shared", base, references=shared), ticket)
+    assert shared.of(BASE, LEVELS) is shared.of(BASE, LEVELS)
+    assert shared.of(BASE, LEVELS) is not shared.of(second, LEVELS)
 
 
 @pytest.mark.parametrize(
