@@ -22,6 +22,7 @@ from lsn_core.masks.layout import Layout
 
 _ESCAPE = 255
 _NIBBLE_LEVELS = 15
+_PIECE = 2**20  # weights looked at together: what is worked out for them is small beside the ticket
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def decode_plain(packed: np.ndarray, size: int, levels: int) -> np.ndarray:
     if levels > _NIBBLE_LEVELS:
         return packed
     survival = np.empty(size, dtype=np.uint8)
-    survival[0::2] = packed & 15
-    survival[1::2] = packed[: size // 2] >> 4
+    np.bitwise_and(packed, 15, out=survival[0::2])
+    np.right_shift(packed[: size // 2], 4, out=survival[1::2])
     return survival
 
 
@@ -88,10 +89,9 @@ def encode_sparse(survival: np.ndarray, reference: np.ndarray) -> tuple[np.ndarr
     equal ones and no difference yet"; and ``changes``, uint8: survival minus reference, modulo 256, a
     difference.
     """
-    change = survival - reference
     places, changes, start = [], [], 0
     for members in _groups(reference):
-        found = change[members]
+        found = survival[members] - reference[members]
         differs = np.flatnonzero(found)
         places.append(start + differs)
         changes.append(found[differs])
@@ -128,9 +128,10 @@ def decode_sparse(
 
 
 def _groups(reference: np.ndarray) -> Iterator[np.ndarray]:
-    """The places of the weights of each reference value, lowest value first; int64."""
-    for value in np.flatnonzero(np.bincount(reference, minlength=1)):
-        yield np.flatnonzero(reference == value)
+    """The places of the weights of each reference value, lowest value first, piece by piece; int64."""
+    for value in range(int(reference.max(initial=0)) + 1):
+        for first in range(0, reference.size, _PIECE):
+            yield first + np.flatnonzero(reference[first : first + _PIECE] == value)
 
 
 def base_reference(

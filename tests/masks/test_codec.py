@@ -80,6 +80,17 @@ def test_the_groups_are_gone_through_like_weights_sorted_by_reference(data: st.D
         np.testing.assert_array_equal(whole, plain)
 
 
+def test_the_pieces_that_are_looked_at_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    reference = rng.integers(0, 10, 5000).astype(np.uint8)
+    survival = np.where(rng.random(5000) < 0.02, rng.integers(0, 10, 5000), reference).astype(np.uint8)
+    whole = codec.encode_sparse(survival, reference)
+    monkeypatch.setattr(codec, "_PIECE", 7)
+    for ours, theirs in zip(codec.encode_sparse(survival, reference), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(codec.decode_sparse(*whole, reference), survival)
+
+
 def test_differences_in_the_order_of_the_weights_are_still_read() -> None:
     """As the code `sparse` of earlier versions has them."""
     reference = np.array([3, 0, 3, 0, 9], np.uint8)
