@@ -184,8 +184,8 @@ def _pieces(
     threshold. Raises LsnError when a score is not a number, of a removed weight too.
     """
     for m in group:
-        highest = torch.zeros((), dtype=torch.int32, device=alive[m].device)
         flat, living = scores[m].detach().reshape(-1), alive[m].reshape(-1)
+        highest = torch.zeros((), dtype=torch.int32, device=flat.device)
         for some, there in zip(flat.split(_PIECE), living.split(_PIECE), strict=True):
             # Floats from zero up are ordered like their bits; negative zero and NaN lose their sign.
             bits = some.float().abs().view(torch.int32)
