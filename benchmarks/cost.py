@@ -378,11 +378,11 @@ def _room(model: Architecture, studies: Sequence[Study], terms: Terms) -> str:
         ["device memory of one training, at most", _size(memory)],
         ["host memory beside the model, of pruning and tickets, at most", _size(4 * model.prunable)],
         [
-            f"overlap of {compared:,} pairs at one sparsity, masks read before",
+            f"overlap of {compared:,} pairs at one sparsity, once the masks are in memory",
             f"{compared * model.prunable * terms.pair:,.0f} s",
         ],
         [
-            "masks of one sparsity in memory, packed",
+            "packed bits of all masks of one sparsity",
             _size(max(study.tickets for study in studies if study.levels) * model.prunable / 8),
         ],
     ]

@@ -44,12 +44,13 @@ def mt5_base() -> LoadedModel:
         num_layers=12,
         num_decoder_layers=12,
         num_heads=12,
-        tie_word_embeddings=False,
     )
     with torch.device("meta"):
         model = MT5ForConditionalGeneration(config)
     model.to_empty(device="cpu")
     model.tie_weights()
+    # mT5's output layer is a matrix of its own, whatever transformers makes of a configuration without weights.
+    model.lm_head.weight = torch.nn.Parameter(torch.empty_like(model.lm_head.weight))
     torch.manual_seed(0)
     drawn = torch.randn(2**20)
     with torch.no_grad():
