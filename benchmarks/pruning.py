@@ -31,8 +31,11 @@ PASSES = 3
 
 
 def mbert() -> tuple[Layout, list[nn.Linear]]:
-    """The prunable matrices of multilingual BERT, 84,934,656 weights, with random numbers in them."""
-    torch.manual_seed(0)
+    """The prunable matrices of multilingual BERT, 84,934,656 weights, no two of the same magnitude.
+
+    Which of equal magnitudes are kept is not defined by `torch.nn.utils.prune`, and of so many normal numbers
+    some are equal.
+    """
     layer = [
         ("query", (768, 768)),
         ("key", (768, 768)),
@@ -46,12 +49,17 @@ def mbert() -> tuple[Layout, list[nn.Linear]]:
         for number in range(12)
         for component, shape in layer
     )
-    linear = []
-    for matrix in matrices:
+    layout, linear = Layout(matrices), []
+    for index, matrix in enumerate(matrices):
         module = nn.Linear(matrix.shape[1], matrix.shape[0], bias=False, device="meta").to_empty(device="cpu")
-        nn.init.normal_(module.weight, std=0.02)
+        place = layout.slice(index)
+        numbers = torch.arange(place.start, place.stop)
+        # An odd factor permutes the 2²⁷ numbers; as bits of floats they are magnitudes from 2⁻¹¹ to 2⁵.
+        bits = (numbers * 0x9E3779B1 & (1 << 27) - 1) + 0x3A000000
+        values = bits.to(torch.int32).view(torch.float32) * (1 - 2 * (numbers & 1))
+        module.weight.data = values.reshape(matrix.shape)
         linear.append(module)
-    return Layout(matrices), linear
+    return layout, linear
 
 
 def ours(layout: Layout, linear: list[nn.Linear]) -> Mask:
