@@ -78,8 +78,10 @@ def decode_plain(packed: np.ndarray, size: int, levels: int) -> np.ndarray:
     return survival
 
 
-def encode_sparse(survival: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where two uint8 (n,) arrays differ, and by how much.
+def encode_sparse(
+    survival: np.ndarray, reference: np.ndarray, table: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where two uint8 (n,) arrays differ, and by how much; of the second, ``table[reference]`` where that is given.
 
     The weights are gone through group by group, those of reference 0 first: how often, and by how much, a
     weight differs from the base ticket's hangs on where it stands there, so that the streams of a group are
@@ -90,8 +92,8 @@ def encode_sparse(survival: np.ndarray, reference: np.ndarray) -> tuple[np.ndarr
     difference.
     """
     places, changes, start = [], [], 0
-    for members in _groups(reference):
-        found = survival[members] - reference[members]
+    for value, members in _groups(reference, table):
+        found = survival[members] - np.uint8(value)
         differs = np.flatnonzero(found)
         places.append(start + differs)
         changes.append(found[differs])
@@ -120,18 +122,20 @@ def decode_sparse(
         survival[where] += changes
         return survival
     start = first = 0
-    for members in _groups(reference):
+    for _, members in _groups(reference):
         last = int(np.searchsorted(where, start + members.size))
         survival[members[where[first:last] - start]] += changes[first:last]
         start, first = start + members.size, last
     return survival
 
 
-def _groups(reference: np.ndarray) -> Iterator[np.ndarray]:
-    """The places of the weights of each reference value, lowest value first, piece by piece; int64."""
-    for value in range(int(reference.max(initial=0)) + 1):
+def _groups(reference: np.ndarray, table: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
+    """Each reference value, lowest first, with the places of its weights, piece by piece; int64."""
+    highest = reference.max(initial=0)
+    for value in range(int(highest if table is None else table[highest]) + 1):
         for first in range(0, reference.size, _PIECE):
-            yield first + np.flatnonzero(reference[first : first + _PIECE] == value)
+            piece = reference[first : first + _PIECE]
+            yield value, first + np.flatnonzero((piece if table is None else table[piece]) == value)
 
 
 def base_reference(
@@ -142,14 +146,19 @@ def base_reference(
     Every level is matched with the base level of the nearest sparsity (the lower one on a tie), so that
     tickets with fewer or other levels than the base ticket are still close to it.
     """
+    table = base_table(base_levels, levels)
+    return base_survival if table is None else table[base_survival]
+
+
+def base_table(base_levels: Sequence[float], levels: Sequence[float]) -> np.ndarray | None:
+    """What ``base_reference`` makes of each base survival, uint8 (base levels + 1,), ascending; None: the same."""
     if tuple(levels) == tuple(base_levels):
-        return base_survival
+        return None
     distance = np.abs(np.subtract.outer(np.asarray(levels), np.asarray(base_levels)))
     nearest = distance.argmin(axis=1)
-    table = np.array(
+    return np.array(
         [np.count_nonzero(nearest < value) for value in range(len(base_levels) + 1)], dtype=np.uint8
     )
-    return table[base_survival]
 
 
 def make_random_survival(layout: Layout, counts: np.ndarray, philox_key: int) -> np.ndarray:

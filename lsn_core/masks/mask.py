@@ -229,11 +229,14 @@ def mask_from_survival(survival: np.ndarray, level_index: int, layout: Layout) -
 
 def _pack(layout: Layout, bits_of: Callable[[int], np.ndarray]) -> np.ndarray:
     """Packed words of the matrices' bits; ``bits_of(m)`` gives matrix m's bits in any shape, row by row."""
-    octets = np.zeros(8 * int(layout.word_offsets[-1]), dtype=np.uint8)
+    words = np.zeros(int(layout.word_offsets[-1]), dtype="<u8")
+    octets = words.view(np.uint8)
     for index, start in enumerate(8 * layout.word_offsets[:-1]):
         packed = np.packbits(bits_of(index).ravel(), bitorder="little")
         octets[start : start + packed.size] = packed
-    return octets.view("<u8").astype(np.uint64, copy=False)
+    words = words.astype(np.uint64, copy=False)
+    words.setflags(write=False)  # a mask takes it as it is, without a copy
+    return words
 
 
 def _last_words(layout: Layout) -> np.ndarray:

@@ -145,8 +145,8 @@ def _encode(ticket: Ticket, base: Ticket | None) -> tuple[dict[str, Any], dict[s
         return {"name": "philox", "key": ticket.philox_key}, {}
     sparse: dict[str, codec.Packed] = {}
     if base is not None:
-        reference = codec.base_reference(base.survival, base.levels, ticket.levels)
-        gaps, changes = codec.encode_sparse(ticket.survival, reference)
+        table = codec.base_table(base.levels, ticket.levels)
+        gaps, changes = codec.encode_sparse(ticket.survival, base.survival, table)
         sparse = {"gaps": codec.pack(gaps), "changes": codec.pack(changes)}
         if changes.size < ticket.layout.size // _CLEARLY_SPARSE:
             return {"name": "grouped", "base": base.content_hash}, sparse

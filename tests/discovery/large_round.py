@@ -111,6 +111,7 @@ def measure(folder: Path) -> dict[str, Any]:
     key = TicketKey("mlm", "en", "imp", 0)
     with timed("write the ticket"):
         survival = survival_from_masks(progress.masks)
+        del progress
         path = atlas.save(Ticket(key, loaded.layout, (LEVEL,), survival, provenance=provenance))
     del survival
     with timed("read it back"):

@@ -85,10 +85,14 @@ def test_the_pieces_that_are_looked_at_do_not_show(monkeypatch: pytest.MonkeyPat
     reference = rng.integers(0, 10, 5000).astype(np.uint8)
     survival = np.where(rng.random(5000) < 0.02, rng.integers(0, 10, 5000), reference).astype(np.uint8)
     whole = codec.encode_sparse(survival, reference)
+    table = np.array([0, 0, 1, 1, 2, 2, 2, 3, 3, 4], np.uint8)
+    mapped = codec.encode_sparse(survival, table[reference])
     monkeypatch.setattr(codec, "_PIECE", 7)
     for ours, theirs in zip(codec.encode_sparse(survival, reference), whole, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(codec.decode_sparse(*whole, reference), survival)
+    for ours, theirs in zip(codec.encode_sparse(survival, reference, table), mapped, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_differences_in_the_order_of_the_weights_are_still_read() -> None:
