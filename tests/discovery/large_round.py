@@ -72,12 +72,15 @@ def mt5_base() -> LoadedModel:
 def measure(folder: Path) -> dict[str, Any]:
     """Make the tickets; sizes and peak memory in bytes, times in seconds."""
     found: dict[str, Any] = {}
+    peaks: dict[str, int] = {}
 
     @contextmanager
     def timed(name: str) -> Iterator[None]:
+        restart_peak()
         started = time.perf_counter()
         yield
         found[name] = time.perf_counter() - started
+        peaks[name] = peak_memory() - resting
 
     loaded = mt5_base()
     weights = prunable_parameters(loaded.model, loaded.family)
@@ -86,7 +89,6 @@ def measure(folder: Path) -> dict[str, Any]:
     atlas = Atlas.create(folder / "atlas", loaded.info, loaded.layout)
     scope = default_scope(loaded.layout)
     provenance = {"model": loaded.info}
-    restart_peak()
     resting = resident_memory()
 
     with timed("keep θ0"):
@@ -126,7 +128,8 @@ def measure(folder: Path) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in loaded.model.parameters()),
         "prunable": loaded.layout.size,
         "copy": 4 * loaded.layout.size,
-        "extra": peak_memory() - resting,
+        "extra": max(peaks.values()),
+        "peaks": peaks,
         "ticket": path.stat().st_size,
         "base": atlas.header(BASE_KEY).path.stat().st_size,
     }
