@@ -1,10 +1,11 @@
-"""A limit on the memory that a piece of code may take."""
+"""What memory a piece of code takes, and a limit on it."""
 
 from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -17,3 +18,23 @@ def at_most(limit: int) -> Iterator[None]:
     finally:
         tracemalloc.stop()
     assert peak < limit, f"{peak} bytes were allocated, {limit} are allowed"
+
+
+def restart_peak() -> None:
+    """Let `peak_memory` begin anew (Linux: /proc/self/clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """The most bytes of this process that were in memory at once since `restart_peak`."""
+    return _status("VmHWM")
+
+
+def resident_memory() -> int:
+    """Bytes of this process that are in memory now."""
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

@@ -198,7 +198,7 @@ def _find(arguments: argparse.Namespace, journal: Journal | None) -> int:
     jobs = workshop.jobs
     processes = processes_for(arguments, device, len(jobs))
     there = [job for job in jobs if workshop.atlas.has(job.key)]
-    _say_plan(workshop.bench.loaded, arguments.task, workshop.atlas.path, jobs, len(there))
+    _say_plan(workshop.bench.loaded, arguments.task, workshop.atlas.path, jobs, there)
     try:
         workshop.base()
         if journal is not None:
@@ -246,18 +246,21 @@ def _rehearse(setup: Setup, jobs_over: Callable[[Layout], Sequence[TicketJob]]) 
     from lsn_core.masks.atlas import ATLAS_FILE, Atlas
 
     _, _, loaded = equipment(replace(setup, device="cpu"))
-    jobs, there = jobs_over(loaded.layout), 0
+    jobs: Sequence[TicketJob] = jobs_over(loaded.layout)
+    there: list[TicketJob] = []
     folder = Path(setup.atlas)
     if (folder / ATLAS_FILE).exists():
         atlas = Atlas.open_or_create(folder, loaded.info, loaded.layout)
         for job in jobs:
             atlas.check_recipe(job.key, job.recipe.to_dict())
-        there = sum(atlas.has(job.key) for job in jobs)
+        there = [job for job in jobs if atlas.has(job.key)]
     _say_plan(loaded, setup.task, folder, jobs, there)
     say("dry run: nothing was trained and nothing was written.")
 
 
-def _say_plan(loaded: LoadedModel, task: str, atlas: Path, jobs: Sequence[TicketJob], there: int) -> None:
+def _say_plan(
+    loaded: LoadedModel, task: str, atlas: Path, jobs: Sequence[TicketJob], there: Sequence[TicketJob]
+) -> None:
     info = loaded.info
     say(
         f"{info['name']}: {info['layers']} layers, {info['prunable_weights']:,} prunable weights; "
@@ -265,7 +268,8 @@ def _say_plan(loaded: LoadedModel, task: str, atlas: Path, jobs: Sequence[Ticket
     )
     if loaded.untrained:
         say(f"note: the checkpoint has no head for task {task!r}; it starts from random weights")
-    say(Plan(len(jobs), there, jobs[0].recipe if jobs else Recipe(task)).sentence())
+    missing = tuple(job.key for job in jobs if job not in there)
+    say(Plan(len(jobs), missing, jobs[0].recipe if jobs else Recipe(task)).sentence())
 
 
 def _steps_of_epochs(epochs: float, training: Any, source: Any, languages: Sequence[str], kind: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lsn_core.discovery.config import first_round
 from lsn_core.errors import LsnError
 from lsn_core.jobs import snapshot
 from lsn_core.jobs.snapshot import Snapshot, TicketState
@@ -70,19 +71,19 @@ class Journal:
         self._scores = scores
         for job in jobs:
             key = job.key
-            new = TicketState(key.task, key.language, key.method, key.seed)
+            new = TicketState(key.task, key.language, key.method, key.seed, first=first_round(key.method))
             if job in there:
                 self._tickets[job] = self._with_scores(
-                    replace(
-                        new, state=snapshot.DONE, there=True, steps=job.steps, rounds=job.recipe.rounds + 1
-                    ),
+                    replace(new, state=snapshot.DONE, there=True, steps=job.steps, rounds=job.rounds),
                     job,
                 )
             else:
                 before = known.get((key.task, key.language, key.method, key.seed), new)
                 # What was done of a round that was not finished is done again.
                 kept = before.rounds * job.recipe.training.steps
-                self._tickets[job] = replace(before, state=snapshot.WAITING, there=False, steps=kept)
+                self._tickets[job] = replace(
+                    before, state=snapshot.WAITING, there=False, steps=kept, first=new.first
+                )
         if jobs:
             recipe = jobs[0].recipe
             self._now = replace(self._now, rounds=recipe.rounds, round_steps=recipe.training.steps)
@@ -99,7 +100,7 @@ class Journal:
             done, rounds = event.value, max(0, event.value - 1) // training.steps
             now = replace(before, state=snapshot.WORKING, steps=done, rounds=rounds)
         else:
-            now = replace(before, state=snapshot.DONE, steps=job.steps, rounds=job.recipe.rounds + 1)
+            now = replace(before, state=snapshot.DONE, steps=job.steps, rounds=job.rounds)
         turned = (now.state, now.rounds) != (before.state, before.rounds)
         self._tickets[job] = self._with_scores(now, job) if turned else now
         if event.kind != "cached":

@@ -93,9 +93,15 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON, with the calibration where the criterion needs one."""
         content = asdict(self) | {"training": self.training.to_dict()}
-        if CRITERIA[self.criterion].needs is None:
+        if not CRITERIA[self.criterion].calibrated:
             del content["calibration_batches"]
         return content
+
+
+def first_round(method: str) -> int:
+    """The first round that a ticket of this method trains: 0, the dense model; but 1, its first level, for a
+    random one, whose dense score is that of the `imp` ticket beside it."""
+    return 1 if method == "random" else 0
 
 
 def default_scope(layout: Layout) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+START = "start"
 GRADIENT = "gradient"
 INPUT_NORM = "input norm"
 
@@ -26,21 +27,26 @@ class Evidence:
     `weight`: the trained weights, (out, in), zero where removed. `start`: the same of θ0, without a mask.
     `gradient`: ∂L/∂w, (out, in), the mean over the calibration batches of each one's mean loss.
     `input_norm`: (in,), the L2 norm of each input feature over every piece that the calibration batches
-    show to the matrix, padding apart. The last two are there for a criterion that needs them only.
+    show to the matrix, padding apart. All but the first are there for a criterion that needs them only.
     """
 
     weight: torch.Tensor
-    start: torch.Tensor
+    start: torch.Tensor | None = None
     gradient: torch.Tensor | None = None
     input_norm: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """A score, and what it needs from calibration batches: `GRADIENT`, `INPUT_NORM` or nothing."""
+    """A score, and what it needs beside the weights: `START`, `GRADIENT`, `INPUT_NORM` or nothing."""
 
     score: Callable[[Evidence], torch.Tensor]
     needs: str | None = None
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether what it needs comes from calibration batches."""
+        return self.needs in (GRADIENT, INPUT_NORM)
 
 
 def magnitude(evidence: Evidence) -> torch.Tensor:
@@ -50,6 +56,7 @@ def magnitude(evidence: Evidence) -> torch.Tensor:
 
 def magnitude_change(evidence: Evidence) -> torch.Tensor:
     """Return |w − θ0|: how far training moved the weight ("movement" of Zhou et al. 2019, section 3)."""
+    assert evidence.start is not None
     return (evidence.weight - evidence.start).abs()
 
 
@@ -75,7 +82,7 @@ def wanda(evidence: Evidence) -> torch.Tensor:
 CRITERIA: Mapping[str, Criterion] = MappingProxyType(
     {
         "magnitude": Criterion(magnitude),
-        "magnitude-change": Criterion(magnitude_change),
+        "magnitude-change": Criterion(magnitude_change, START),
         "taylor": Criterion(taylor, GRADIENT),
         "wanda": Criterion(wanda, INPUT_NORM),
     }

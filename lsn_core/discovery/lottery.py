@@ -140,7 +140,7 @@ def _next_masks(
     return masks
 
 
-def _importance(bench: Bench, work: Work) -> list[torch.Tensor]:
+def _importance(bench: Bench, work: Work) -> Sequence[torch.Tensor]:
     recipe = work.recipe
     seed = calibration_seed(recipe.task, work.language, work.seed)
     calibration = Calibration(work.train, recipe.training, recipe.calibration_batches, seed)

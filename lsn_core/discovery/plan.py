@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsn_core.discovery.config import Recipe
+from lsn_core.discovery.config import Recipe, first_round
 from lsn_core.masks.ticket import TicketKey
 from lsn_core.masks.ticket_file import TicketHeader
 
@@ -37,18 +37,28 @@ def wanted(
     ]
 
 
+def rounds_of(method: str, levels: int) -> int:
+    """Rounds of training that a ticket of so many levels takes: one a level, and the dense one."""
+    return levels + 1 - first_round(method)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """So many tickets, `there` of them finished before; all are made as `recipe` says, whatever its method."""
+    """So many tickets, of which `missing` are to be made as `recipe` says, whatever its method."""
 
     tickets: int
-    there: int
+    missing: tuple[TicketKey, ...]
     recipe: Recipe
 
     @property
+    def there(self) -> int:
+        """Tickets that were finished before."""
+        return self.tickets - len(self.missing)
+
+    @property
     def rounds(self) -> int:
-        """Rounds of training to do: the dense model and one a level, for every ticket that is missing."""
-        return (self.tickets - self.there) * (self.recipe.rounds + 1)
+        """Rounds of training to do."""
+        return sum(rounds_of(key.method, self.recipe.rounds) for key in self.missing)
 
     @property
     def steps(self) -> int:
@@ -60,9 +70,11 @@ class Plan:
         if not self.tickets:
             return "plan: the base ticket alone, without training."
         training = self.recipe.training
+        known = any(first_round(key.method) for key in self.missing)
         return (
             f"plan: {self.tickets} tickets, {self.there} of them there already; {self.rounds:,} rounds to do (the "
-            f"dense model and {self.recipe.rounds} levels a ticket), each of {training.steps:,} steps of "
+            f"dense model and {self.recipe.rounds} levels a ticket"
+            f"{', random ones the levels alone' if known else ''}), each of {training.steps:,} steps of "
             f"{training.batch_size} items: {self.steps:,} steps in all; pruned by {self.recipe.criterion}, scope "
             f"{self.recipe.scope}."
         )
@@ -91,13 +103,14 @@ def estimate(plan: Plan, earlier: Iterable[TicketHeader], cores: int) -> Estimat
         like = recipe.get("training") or {}
         if (like.get("batch_size"), like.get("max_length")) != (training.batch_size, training.max_length):
             continue
-        seconds, steps = header.provenance.get("seconds"), (recipe["rounds"] + 1) * like["steps"]
+        seconds = header.provenance.get("seconds")
         if seconds:
+            steps = rounds_of(recipe["method"], recipe["rounds"]) * like["steps"]
             paces.setdefault(recipe["method"], []).append(seconds / steps)
     found = paces.get(plan.recipe.method) or [pace for several in paces.values() for pace in several]
     if not found:
         return None
-    side_by_side = max(1, min(cores, plan.tickets - plan.there))
+    side_by_side = max(1, min(cores, len(plan.missing)))
     low, middle, high = np.quantile(found, [0.0, 0.5, 1.0]) * plan.steps / side_by_side
     return Estimate(float(middle), float(low), float(high), len(found))
 

@@ -14,8 +14,9 @@ import torch
 
 from lsn_core.data.opening import open_source
 from lsn_core.data.source import Source
-from lsn_core.discovery.config import Recipe, Training, config_hash, default_scope
+from lsn_core.discovery.config import Recipe, Training, config_hash, default_scope, first_round
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
+from lsn_core.discovery.plan import rounds_of
 from lsn_core.discovery.state import load_progress, save_progress, saved_scores
 from lsn_core.discovery.training import Bench, check_length, load_features
 from lsn_core.errors import LsnError
@@ -45,14 +46,18 @@ class TicketJob:
         return TicketKey(self.recipe.task, self.language, self.recipe.method, self.seed)
 
     @property
+    def rounds(self) -> int:
+        """Rounds of training of the whole ticket."""
+        return rounds_of(self.recipe.method, self.recipe.rounds)
+
+    @property
     def steps(self) -> int:
-        """Training steps of the whole ticket: the dense round and one a level."""
-        return (self.recipe.rounds + 1) * self.recipe.training.steps
+        """Training steps of the whole ticket."""
+        return self.rounds * self.recipe.training.steps
 
     def state(self, done: int) -> str:
         """How far the ticket is after so many steps."""
-        rounds = min(done // self.recipe.training.steps, self.recipe.rounds)
-        return f"{self}, {rounds}/{self.recipe.rounds} rounds"
+        return f"{self}, {done // self.recipe.training.steps}/{self.rounds} rounds"
 
     def __str__(self) -> str:
         return f"{self.recipe.task} {self.language} {self.recipe.method} seed {self.seed}"
@@ -131,12 +136,11 @@ class Workshop:
             if present is not None:
                 return present
             scope = default_scope(self.bench.layout)
-            masks = base_masks(self.bench, BASE_LEVELS, scope)
             ticket = Ticket(
                 key=BASE_KEY,
                 layout=self.bench.layout,
                 levels=BASE_LEVELS,
-                survival=survival_from_masks(masks),
+                survival=survival_from_masks(base_masks(self.bench, BASE_LEVELS, scope)),
                 scores=(),
                 provenance=self._provenance({"criterion": "magnitude", "scope": scope}, {}, 0.0),
                 config_hash=config_hash(
@@ -202,20 +206,22 @@ class Workshop:
         )
         # Rounds done on another device or number of threads may differ in the last bit.
         folder, run = self.atlas.runs_dir(job.key.stem), f"{digest}-{self._environment}"
-        start = load_progress(folder, run, self.bench.layout) or self._first_progress(job)
+        first = first_round(recipe.method)
         progress = run_rounds(
             self.bench,
             work,
-            start,
-            lambda number, done, total: on_progress(job, number * total + done),
+            load_progress(folder, run, self.bench.layout) or self._first_progress(job),
+            lambda number, done, total: on_progress(job, (number - first) * total + done),
             lambda reached: save_progress(folder, run, reached),
         )
+        survival = survival_from_masks(progress.masks)
+        progress = replace(progress, masks=())  # nothing needs them any more, and they are more than survival
         data = {"name": self.source.name, "fingerprint": self.data_fingerprint(job.language)}
         ticket = Ticket(
             key=job.key,
             layout=self.bench.layout,
             levels=recipe.levels,
-            survival=survival_from_masks(progress.masks),
+            survival=survival,
             scores=progress.scores,
             provenance=self._provenance(recipe.to_dict(), data, progress.seconds) | self._matched(job),
             config_hash=digest,
@@ -241,7 +247,11 @@ class Workshop:
         if job.recipe.method != "random":
             return Progress()
         twin = self.atlas.header(_twin(job).key)
-        return Progress(1, random_masks(twin), tuple(score for score in twin.scores if score.sparsity == 0.0))
+        return Progress(
+            first_round("random"),
+            random_masks(twin),
+            tuple(score for score in twin.scores if score.sparsity == 0.0),
+        )
 
     def _matched(self, job: TicketJob) -> dict:
         if job.recipe.method != "random":

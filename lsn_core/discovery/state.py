@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_safetensors
 
 from lsn_core.discovery.lottery import Progress
 from lsn_core.errors import CorruptFile
@@ -25,9 +25,12 @@ _FILE = "rounds.safetensors"
 
 
 def save_progress(folder: Path, run: str, progress: Progress) -> None:
-    """Write the progress of one run, atomically. `run` names all that its bits depend on."""
+    """Write the progress of one run, atomically. `run` names all that its bits depend on.
+
+    The file is safetensors with one tensor, `words`, uint64 (masks, W). It is written mask by mask.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    words = np.stack([m.words for m in progress.masks]) if progress.masks else np.empty((0, 0), np.uint64)
+    words = [mask.words.astype("<u8", copy=False) for mask in progress.masks]
     header = {
         "run": run,
         "rounds_done": progress.rounds_done,
@@ -35,7 +38,11 @@ def save_progress(folder: Path, run: str, progress: Progress) -> None:
         "seconds": progress.seconds,
     }
     metadata = {"lsn": canonical_json({**header, "digest": _digest(header, words)})}
-    atomic_write_bytes(folder / _FILE, to_safetensors({"words": words}, metadata=metadata))
+    shape = [len(words), words[0].size if words else 0]
+    tensor = {"dtype": "U64", "shape": shape, "data_offsets": [0, 8 * shape[0] * shape[1]]}
+    head = canonical_json({"__metadata__": metadata, "words": tensor}).encode()
+    head = head.ljust(-(-len(head) // 8) * 8)
+    atomic_write_bytes(folder / _FILE, struct.pack("<Q", len(head)), head, *words)
 
 
 def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
@@ -49,12 +56,13 @@ def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
     try:
         with safe_open(path, framework="np") as file:
             header = json.loads(file.metadata()["lsn"])
-            words = file.get_tensor("words")
+            stored = file.get_slice("words")
+            words = [stored[number] for number in range(stored.get_shape()[0])]
         if header.pop("digest") != _digest(header, words):
             raise ValueError("the digest does not fit")
         if header["run"] != run:
             return None
-        masks = tuple(Mask.from_words(row, layout) for row in words)
+        masks = tuple(Mask.from_words(words.pop(0), layout) for _ in range(len(words)))
         scores = tuple(Score(**score) for score in header["scores"])
         return Progress(header["rounds_done"], masks, scores, header["seconds"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -75,5 +83,8 @@ def saved_scores(folder: Path) -> tuple[Score, ...] | None:
         return None
 
 
-def _digest(header: Mapping[str, Any], words: np.ndarray) -> str:
-    return hashlib.sha256(canonical_json(header).encode() + words.tobytes()).hexdigest()
+def _digest(header: Mapping[str, Any], words: Iterable[np.ndarray]) -> str:
+    digest = hashlib.sha256(canonical_json(header).encode())
+    for row in words:
+        digest.update(np.ascontiguousarray(row).data)
+    return digest.hexdigest()

@@ -15,8 +15,9 @@ from torch import nn
 
 from lsn_core.data.source import Source
 from lsn_core.discovery.config import Training
-from lsn_core.discovery.criteria import CRITERIA, GRADIENT, INPUT_NORM, Evidence
-from lsn_core.discovery.pruning import groups_of, keep_in_groups
+from lsn_core.discovery.criteria import CRITERIA, GRADIENT, INPUT_NORM, START, Evidence
+from lsn_core.discovery.pruning import Computed, groups_of, keep_in_groups
+from lsn_core.discovery.starts import StartWeights
 from lsn_core.errors import LsnError
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.masks.mask import Mask
@@ -55,16 +56,17 @@ class Bench:
         self._prunable = prunable_parameters(self.model, loaded.family)
         # Each value under one name: tied embeddings, which have several, can be most of a model.
         self._values = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
-        self._theta0 = {name: value.detach().clone() for name, value in self._values.items()}
-        start_of = {id(value): self._theta0[name] for name, value in self._values.items()}
-        self._starts = [start_of[id(weight)] for weight in self._prunable.values()]
+        self._start = StartWeights(self._values)
+        names = {id(value): name for name, value in self._values.items()}
+        self._names = [names[id(weight)] for weight in self._prunable.values()]
 
     @torch.no_grad()
     def rewind(self, mask: Mask) -> None:
         """Put every weight and buffer, the head's too, back to θ0, and zero what the mask removes."""
         for name, value in self._values.items():
-            value.copy_(self._theta0[name])
-        _zero_removed(list(self._prunable.values()), self._kept(mask))
+            self._start.put_back(name, value)
+        for weight, kept in zip(self._prunable.values(), self._kept(mask), strict=True):
+            weight.mul_(kept)
 
     def train(
         self, features: Sequence[Feature], mask: Mask, settings: Training, seed: int, on_step: OnStep
@@ -75,7 +77,7 @@ class Bench:
         zero in every forward pass. Batches in pieces (`settings.accumulate`) give the same gradient up to
         rounding, but for dropout, which then draws other numbers.
         """
-        kept = self._kept(mask)
+        kept = list(self._kept(mask))
         prunable = list(self._prunable.values())
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0, fused=True)
@@ -115,29 +117,38 @@ class Bench:
         with self._autocast(settings):
             return self.task.evaluate(self.model, self.loaded.family, batches())
 
-    def importance(self, criterion: str, calibration: Calibration | None = None) -> list[torch.Tensor]:
+    def importance(self, criterion: str, calibration: Calibration | None = None) -> Sequence[torch.Tensor]:
         """Return the score of every weight, per matrix: by a criterion, with the weights as they are now.
 
-        `calibration` is for a criterion that needs more than weights (`CRITERIA`). It runs without dropout
-        and leaves weights and gradients alone.
+        A matrix's scores are worked out when they are asked for, so that those of the whole model never lie
+        in memory; they are not to be asked for once the weights have changed. `calibration` is for a
+        criterion that needs it (`CRITERIA`). It runs without dropout and leaves weights and gradients alone.
         """
         found = CRITERIA[criterion]
-        gradients: Sequence[torch.Tensor | None] = [None] * len(self._prunable)
-        norms: Sequence[torch.Tensor | None] = gradients
-        if found.needs is not None:
+        weights = list(self._prunable.values())
+        gradients: list[torch.Tensor] | None = None
+        norms: list[torch.Tensor] | None = None
+        if found.calibrated:
             assert calibration is not None
             self.model.eval()
             if found.needs == GRADIENT:
                 gradients = self._mean_gradients(calibration)
             elif found.needs == INPUT_NORM:
                 norms = self._input_norms(calibration)
-        with torch.no_grad():
-            return [
-                found.score(Evidence(weight.detach(), start, gradient, norm))
-                for weight, start, gradient, norm in zip(
-                    self._prunable.values(), self._starts, gradients, norms, strict=True
+
+        @torch.no_grad()
+        def score(number: int) -> torch.Tensor:
+            weight = weights[number].detach()
+            return found.score(
+                Evidence(
+                    weight,
+                    self._start.read(self._names[number], weight) if found.needs == START else None,
+                    None if gradients is None else gradients[number],
+                    None if norms is None else norms[number],
                 )
-            ]
+            )
+
+        return Computed(score, len(weights))
 
     @torch.no_grad()
     def prune(
@@ -154,23 +165,24 @@ class Bench:
         """
         scores = self.importance("magnitude") if importance is None else importance
         kept = keep_in_groups(scores, self._kept(mask), keep, groups_of(self.layout, scope))
-        arrays = {name: k.cpu().numpy() for name, k in zip(self._prunable, kept, strict=True)}
-        return Mask.from_arrays(arrays, self.layout)
+        return Mask.from_sequence((matrix.cpu().numpy() for matrix in kept), self.layout)
 
     def _mean_gradients(self, calibration: Calibration) -> list[torch.Tensor]:
         """Per matrix ∂L/∂w: the mean over the calibration batches of each one's mean loss."""
         weights = list(self._prunable.values())
-        sums = [torch.zeros_like(weight) for weight in weights]
-        for batch in self._calibration_batches(calibration):
-            for part, share in micro_batches(batch, calibration.settings.accumulate):
-                loss = self._loss(part, calibration.settings) * share
-                # A matrix that the task does not use has no gradient: nothing depends on its weights.
-                for total, gradient in zip(
-                    sums, torch.autograd.grad(loss, weights, allow_unused=True), strict=True
-                ):
-                    if gradient is not None:
-                        total += gradient
-        return [total / calibration.batches for total in sums]
+        try:
+            for batch in self._calibration_batches(calibration):
+                for part, share in micro_batches(batch, calibration.settings.accumulate):
+                    # Added up where gradients lie anyway, those of other weights left out: one copy in all.
+                    (self._loss(part, calibration.settings) * share).backward(inputs=weights)
+            # A matrix that the task does not use has no gradient: nothing depends on its weights.
+            return [
+                torch.zeros_like(weight) if weight.grad is None else weight.grad.div_(calibration.batches)
+                for weight in weights
+            ]
+        finally:
+            for weight in weights:
+                weight.grad = None
 
     @torch.no_grad()
     def _input_norms(self, calibration: Calibration) -> list[torch.Tensor]:
@@ -219,8 +231,10 @@ class Bench:
         with self._autocast(settings):
             return self.task.loss(self.model, self.loaded.family, batch)
 
-    def _kept(self, mask: Mask) -> list[torch.Tensor]:
-        return [torch.from_numpy(mask[name]).to(self.device) for name in self._prunable]
+    def _kept(self, mask: Mask) -> Sequence[torch.Tensor]:
+        """Per matrix bool of its shape: which weights the mask keeps."""
+        names = list(self._prunable)
+        return Computed(lambda number: torch.from_numpy(mask[names[number]]).to(self.device), len(names))
 
     def _to_device(self, batch: Batch) -> Batch:
         return {name: value.to(self.device) for name, value in batch.items()}

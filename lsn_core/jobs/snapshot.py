@@ -26,7 +26,8 @@ _WORD = re.compile(r"[A-Za-z0-9_-]{0,64}")
 class TicketState:
     """One ticket of a run: `steps` training steps of it are done, and `rounds` rounds are finished and kept.
 
-    `scores` are (sparsity, value) so far. `there` says that it was finished before the run began.
+    `scores` are (sparsity, value) so far. `there` says that it was finished before the run began. `first` is the
+    round that it begins with: 0 trains the dense model, 1 the first level.
     """
 
     task: str
@@ -38,23 +39,30 @@ class TicketState:
     steps: int = 0
     rounds: int = 0
     scores: tuple[tuple[float, float], ...] = ()
+    first: int = 0
 
     def __post_init__(self) -> None:
         words = (self.task, self.language, self.method)
         _require(all(isinstance(word, str) and _WORD.fullmatch(word) for word in words), "a name")
         _require(self.state in _TICKET_STATES and isinstance(self.there, bool), "a ticket's state")
         _require(
-            all(_is_count(number) for number in (self.seed, self.steps, self.rounds)), "a ticket's numbers"
+            all(_is_count(number) for number in (self.seed, self.steps, self.rounds, self.first)),
+            "a ticket's numbers",
         )
         _require(all(_is_number(x) and _is_number(y) for x, y in self.scores), "a score")
+
+    @property
+    def reached(self) -> int:
+        """The round that comes next; the dense model's is 0, and `rounds` of the run + 1 when all are done."""
+        return self.first + self.rounds
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """A run at one moment.
 
-    `pid` is the process that wrote it. A ticket takes `rounds` + 1 rounds of training (the dense model, then one
-    a level), each of `round_steps` steps. `metric` names the scores. Times are seconds since 1970; `seconds_left`
+    `pid` is the process that wrote it. The last round of a ticket has the number `rounds` (0 is the dense model's,
+    the k-th that of the k-th level), each is of `round_steps` steps. `metric` names the scores. Times are seconds since 1970; `seconds_left`
     is None while it cannot be told. `message` is the sentence that a failed run ended with.
     """
 
@@ -84,7 +92,7 @@ class Snapshot:
     @property
     def rounds_in_all(self) -> int:
         """Rounds that all tickets take."""
-        return len(self.tickets) * (self.rounds + 1)
+        return sum(self.rounds + 1 - ticket.first for ticket in self.tickets)
 
     @property
     def tickets_done(self) -> int:
@@ -94,10 +102,8 @@ class Snapshot:
     @property
     def share(self) -> float:
         """How much of all training steps is done, 0..1."""
-        whole = (self.rounds + 1) * self.round_steps
-        if not self.tickets or not whole:
-            return 0.0
-        return sum(min(ticket.steps, whole) for ticket in self.tickets) / (len(self.tickets) * whole)
+        whole = self.rounds_in_all * self.round_steps
+        return min(1.0, sum(ticket.steps for ticket in self.tickets) / whole) if whole else 0.0
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:

@@ -75,8 +75,8 @@ def decode_plain(packed: np.ndarray, size: int, levels: int) -> np.ndarray:
     if levels > _NIBBLE_LEVELS:
         return packed
     survival = np.empty(size, dtype=np.uint8)
-    survival[0::2] = packed & 15
-    survival[1::2] = packed[: size // 2] >> 4
+    np.bitwise_and(packed, 15, out=survival[0::2])
+    np.right_shift(packed[: size // 2], 4, out=survival[1::2])
     return survival
 
 
@@ -135,8 +135,11 @@ class Reference:
         """The values there are, (G,), and how many weights of each come before each block and in all, (G, blocks + 1)."""
         present, counted = [], []
         for value in range(int(self.values.max(initial=0)) + 1):
-            octets = np.packbits(self.values == value)
-            words = np.pad(octets, (0, -octets.size % 8)).view(np.uint64)
+            words = np.zeros(-(-self.values.size // _BLOCK), dtype=np.uint64)
+            octets = words.view(np.uint8)
+            for piece in _pieces(0, words.size):
+                there = np.packbits(self.values[_BLOCK * piece.start : _BLOCK * piece.stop] == value)
+                octets[8 * piece.start : 8 * piece.start + there.size] = there
             before = np.zeros(words.size + 1, dtype=np.uint32)
             np.cumsum(np.bitwise_count(words), dtype=np.uint32, out=before[1:])
             if before[-1]:

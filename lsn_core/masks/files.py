@@ -10,18 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lsn_core.errors import LsnError
 
 _LEFTOVER_SECONDS = 3600.0
 
 
-def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+def atomic_write_bytes(path: str | os.PathLike[str], *data: Any) -> None:
     """Put ``data`` at ``path``: a reader, or a crash at any moment, finds the old file or the new one.
 
-    The bytes go to a temporary file in the same folder, which is made when missing, are forced to disk
-    and renamed. Raises LsnError when the folder cannot be written to.
+    The pieces, bytes or contiguous arrays, go one after the other to a temporary file in the same folder,
+    which is made when missing, are forced to disk and renamed. Raises LsnError when the folder cannot be
+    written to.
     """
     target = Path(path)
     try:
@@ -30,7 +31,7 @@ def atomic_write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         try:
             with open(temporary, "xb") as stream:
-                stream.write(data)
+                stream.writelines(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -69,6 +69,27 @@ class Mask:
         return cls(_pack(layout, bits_of), layout)
 
     @classmethod
+    def from_sequence(cls, matrices: Iterable[np.ndarray], layout: Layout) -> Mask:
+        """From the matrices' bool arrays in layout order, of which one is held at a time.
+
+        Raises LsnError naming the matrix that is missing or of another shape or type.
+        """
+        following = iter(matrices)
+
+        def bits_of(index: int) -> np.ndarray:
+            matrix = layout.matrices[index]
+            array = next(following, None)
+            if array is None:
+                raise LsnError(f"the mask lacks the matrix {matrix.name}")
+            if array.shape != matrix.shape or array.dtype != np.bool_:
+                raise LsnError(
+                    f"the mask of {matrix.name} is {array.dtype} {array.shape}, not bool {matrix.shape}"
+                )
+            return array
+
+        return cls(_pack(layout, bits_of), layout)
+
+    @classmethod
     def full(cls, layout: Layout) -> Mask:
         """Every weight kept."""
         words = np.full(int(layout.word_offsets[-1]), np.iinfo(np.uint64).max, dtype=np.uint64)
@@ -96,7 +117,7 @@ class Mask:
         matrix = self._layout.matrices[index]
         start, stop = self._layout.word_offsets[index : index + 2]
         octets = self._words[start:stop].astype("<u8", copy=False).view(np.uint8)
-        return np.unpackbits(octets, count=matrix.size, bitorder="little").astype(bool).reshape(matrix.shape)
+        return np.unpackbits(octets, count=matrix.size, bitorder="little").view(bool).reshape(matrix.shape)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Name to bool array, for every matrix."""
@@ -198,6 +219,7 @@ def survival_from_masks(masks: Sequence[Mask]) -> np.ndarray:
     for mask in masks:
         for index, name in enumerate(layout.names):
             survival[layout.slice(index)] += mask[name].ravel()
+    survival.setflags(write=False)
     return survival
 
 
@@ -212,11 +234,14 @@ def mask_from_survival(survival: np.ndarray, level_index: int, layout: Layout) -
 
 def _pack(layout: Layout, bits_of: Callable[[int], np.ndarray]) -> np.ndarray:
     """Packed words of the matrices' bits; ``bits_of(m)`` gives matrix m's bits in any shape, row by row."""
-    octets = np.zeros(8 * int(layout.word_offsets[-1]), dtype=np.uint8)
+    words = np.zeros(int(layout.word_offsets[-1]), dtype="<u8")
+    octets = words.view(np.uint8)
     for index, start in enumerate(8 * layout.word_offsets[:-1]):
         packed = np.packbits(bits_of(index).ravel(), bitorder="little")
         octets[start : start + packed.size] = packed
-    return octets.view("<u8").astype(np.uint64, copy=False)
+    words = words.astype(np.uint64, copy=False)
+    words.setflags(write=False)  # a mask takes it as it is, without a copy
+    return words
 
 
 def last_words(layout: Layout) -> np.ndarray:

@@ -22,10 +22,10 @@ REMOVED = "weights removed, % (0: the whole model)"
 
 @dataclass(frozen=True)
 class LanguageRounds:
-    """The tickets of one language: of `tickets`, how many have done each round, and how many are in it, (n,)."""
+    """The tickets of one language: of those that have each round, how many have done it or are in it, each (n,)."""
 
     language: str
-    tickets: int
+    tickets: tuple[int, ...]
     done: tuple[int, ...]
     working: tuple[int, ...]
 
@@ -36,7 +36,7 @@ def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
     The first round trains the whole model, the k-th after it removes k tenths of the weights.
     """
     columns = len(rows[0].done)
-    share = np.array([[done / row.tickets for done in row.done] for row in rows])
+    share = np.array([np.divide(row.done, np.maximum(row.tickets, 1)) for row in rows])
     fig = figure(theme, height=CELL * len(rows) + FOOT)
     fig.add_trace(
         go.Heatmap(
@@ -161,15 +161,15 @@ def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, the
 
 
 def _mark(row: LanguageRounds, column: int) -> str:
-    done = row.done[column]
-    if done == row.tickets:
-        return "✓"
-    return f"{done}/{row.tickets}" if done else ""
+    done, tickets = row.done[column], row.tickets[column]
+    if done == tickets:
+        return "✓" if tickets else ""
+    return f"{done}/{tickets}" if done else ""
 
 
 def _hover(row: LanguageRounds, column: int) -> str:
     what = f"{10 * column} % removed" if column else "the whole model"
-    text = f"<b>{plain_name(row.language)}</b>, {what}<br>{row.done[column]} of {row.tickets} done"
+    text = f"<b>{plain_name(row.language)}</b>, {what}<br>{row.done[column]} of {row.tickets[column]} done"
     return f"{text}, {row.working[column]} being trained" if row.working[column] else text
 
 

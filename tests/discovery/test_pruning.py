@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils import prune
 
+from lsn_core.discovery import pruning
 from lsn_core.discovery.config import SCOPES
-from lsn_core.discovery.pruning import divide, groups_of, keep_in_groups, keep_largest, kept_at
+from lsn_core.discovery.pruning import Computed, divide, groups_of, keep_in_groups, keep_largest, kept_at
 from lsn_core.errors import LsnError
 from tests.synthetic import odd_layout, small_layout
 
@@ -52,6 +54,64 @@ def test_rounds_equal_repeated_global_unstructured() -> None:
             assert torch.equal(kept, module.weight_mask.bool())
 
 
+def _sorted(scores: list[torch.Tensor], alive: list[torch.Tensor], keep: int) -> list[list[bool]]:
+    """What stays when all weights that are alive are sorted by score, and then by place."""
+    places = [
+        (-float(score), m, n)
+        for m, (row, there) in enumerate(zip(scores, alive, strict=True))
+        for n, (score, one) in enumerate(zip(row.float().reshape(-1), there.reshape(-1), strict=True))
+        if one
+    ]
+    best = {(m, n) for _, m, n in sorted(places)[:keep]}
+    return [[(m, n) in best for n in range(row.numel())] for m, row in enumerate(scores)]
+
+
+_FEW = (0.0, -0.0, 1e-45, 1e-38, 0.5, 0.50000006, 1.0, 3.0, float("inf"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@given(data=st.data())
+def test_equals_sorting_whatever_ties_there_are(dtype: torch.dtype, data: st.DataObject) -> None:
+    shapes = data.draw(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 7)), min_size=1, max_size=4))
+    scores, alive = [], []
+    for rows, columns in shapes:
+        size = rows * columns
+        value = st.one_of(st.sampled_from(_FEW), st.floats(0, 2, width=32))
+        drawn = data.draw(st.lists(value, min_size=size, max_size=size))
+        there = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
+        scores.append(torch.tensor(drawn, dtype=dtype).reshape(rows, columns))
+        alive.append(torch.tensor(there).reshape(rows, columns))
+    keep = data.draw(st.integers(0, sum(int(a.sum()) for a in alive)))
+    piece, pruning._PIECE = pruning._PIECE, data.draw(st.sampled_from([1, 3, 1 << 18]))
+    try:
+        found = keep_largest(scores, alive, keep)
+    finally:
+        pruning._PIECE = piece
+    assert [kept.reshape(-1).tolist() for kept in found] == _sorted(scores, alive, keep)
+    assert [kept.shape for kept in found] == [score.shape for score in scores]
+
+
+def test_one_matrix_is_held_at_a_time() -> None:
+    """Every matrix's scores are let go before those of the next are made."""
+    torch.manual_seed(0)
+    weights = [torch.randn(30, 20) for _ in range(6)]
+    made: list[weakref.ref[torch.Tensor]] = []
+    most = 0
+
+    def score(number: int) -> torch.Tensor:
+        nonlocal most
+        found = weights[number].abs()
+        made.append(weakref.ref(found))
+        most = max(most, sum(one() is not None for one in made))
+        return found
+
+    alive = [torch.ones(30, 20, dtype=torch.bool)] * 6
+    streamed = list(keep_in_groups(Computed(score, 6), alive, 1234, [range(6)]))
+    assert most <= 2
+    whole = keep_largest([w.abs() for w in weights], alive, 1234)
+    assert all(torch.equal(a, b) for a, b in zip(streamed, whole, strict=True))
+
+
 def test_ties_break_in_layout_order_and_the_count_is_exact() -> None:
     scores = [torch.tensor([[1.0, 2.0], [1.0, 1.0]]), torch.tensor([[1.0, 3.0]])]
     alive = [torch.ones_like(s, dtype=torch.bool) for s in scores]
@@ -74,8 +134,11 @@ def test_kept_at_is_exact_to_one_weight(size: int, sparsity: float, kept: int) -
 
 
 def test_diverged_training_is_one_sentence() -> None:
-    with pytest.raises(LsnError, match="not a number"):
-        keep_largest([torch.tensor([[float("nan"), 1.0]])], [torch.ones(1, 2, dtype=torch.bool)], 1)
+    for nan in (float("nan"), -float("nan")):
+        for removed in (False, True):
+            alive = [torch.tensor([[not removed, True]])]
+            with pytest.raises(LsnError, match="not a number"):
+                keep_largest([torch.tensor([[nan, 1.0]])], alive, 1)
 
 
 def test_more_than_are_alive_is_one_sentence() -> None:
@@ -89,8 +152,10 @@ def test_scope_matrix_equals_l1_unstructured_of_each_matrix(sparsity: float) -> 
     modules = [torch.nn.Linear(columns, rows) for rows, columns in [(20, 10), (10, 30), (40, 40), (1, 10)]]
     size = sum(m.weight.numel() for m in modules)
     groups = [[0], [1], [2], [3]]
-    ours = keep_in_groups(
-        [m.weight.abs() for m in modules], _all_alive(modules), kept_at(size, sparsity), groups
+    ours = list(
+        keep_in_groups(
+            [m.weight.abs() for m in modules], _all_alive(modules), kept_at(size, sparsity), groups
+        )
     )
     for kept, module in zip(ours, modules, strict=True):
         prune.l1_unstructured(module, "weight", amount=sparsity)
@@ -159,7 +224,8 @@ def test_every_part_of_a_scope_has_the_same_sparsity_and_masks_are_nested(scope:
     found = [alive]
     for number in range(1, 10):
         keep = kept_at(layout.size, number / 10)
-        alive = keep_in_groups([torch.rand(m.shape) for m in layout.matrices], alive, keep, groups)
+        scores = [torch.rand(m.shape) for m in layout.matrices]
+        alive = list(keep_in_groups(scores, alive, keep, groups))
         assert sum(int(kept.sum()) for kept in alive) == keep
         for group in groups:
             size = sum(layout.matrices[m].size for m in group)

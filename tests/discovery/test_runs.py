@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from lsn_core.discovery.config import Recipe, Training
 from lsn_core.discovery.lottery import Progress
+from lsn_core.discovery.plan import Plan
 from lsn_core.discovery.pruning import kept_at
 from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 from lsn_core.discovery.state import load_progress, save_progress
@@ -112,9 +115,20 @@ def test_random_keeps_as_many_of_each_matrix_as_its_twin_at_every_level(atlas: A
 
 def test_a_random_ticket_brings_its_twin_along(atlas: Atlas, tiny_folder: Path, tmp_path: Path) -> None:
     workshop = _workshop(tmp_path / "alone", tiny_folder)
-    seen: list[TicketJob] = []
-    assert workshop.make(_job("random"), lambda job, done: seen.append(job))
-    assert set(seen) == {_job("imp"), _job("random")}
+    seen: dict[TicketJob, list[int]] = {}
+    assert workshop.make(_job("random"), lambda job, done: seen.setdefault(job, []).append(done))
+    assert list(seen) == [_job("imp"), _job("random")]
+    # What is announced is what is done: the dense model is trained for the twin alone.
+    for job, done in seen.items():
+        assert done == list(range(1, job.steps + 1))
+    assert [job.rounds for job in seen] == [4, 3]
+    plan = Plan(2, tuple(job.key for job in seen), _job().recipe)
+    assert (plan.rounds, plan.steps) == (7, sum(map(len, seen.values())))
+    assert (
+        "7 rounds to do (the dense model and 3 levels a ticket, random ones the levels alone)"
+        in plan.sentence()
+    )
+    assert _job("random").state(9).endswith("3/3 rounds")
     assert _ticket(workshop.atlas, "imp").content_hash == _ticket(atlas, "imp").content_hash
     assert not workshop.make(_job("random"), _ignore)
 
@@ -170,6 +184,7 @@ def test_a_stopped_run_ends_with_the_same_bits(
     workshop = _workshop(tmp_path / "stopped", tiny_folder)
     if method == "random":
         workshop.make(_job("imp"), _ignore)
+        after = min(after, 8)  # it trains no dense model: nine steps in all
     ran: list[int] = []
 
     def halt(job: TicketJob, done: int) -> None:
@@ -209,6 +224,22 @@ def test_saved_rounds_of_another_run_are_not_used(tmp_path: Path) -> None:
     save_progress(tmp_path, "this run", progress)
     assert load_progress(tmp_path, "another run", layout) is None
     assert load_progress(tmp_path, "this run", layout) == progress
+
+
+def test_saved_rounds_are_plain_safetensors(tmp_path: Path) -> None:
+    """Any library reads what is written mask by mask, and what one wrote whole is read mask by mask."""
+    layout = small_layout()
+    masks = (Mask.full(layout), Mask.empty(layout))
+    for progress in (Progress(), Progress(2, masks, (), 2.5)):
+        save_progress(tmp_path, "run", progress)
+        file = next(tmp_path.glob("*.safetensors"))
+        words = load_file(file)["words"]
+        assert words.dtype == np.uint64
+        assert [row.tolist() for row in words] == [mask.words.tolist() for mask in progress.masks]
+        with safe_open(file, framework="np") as opened:
+            about = opened.metadata()
+        save_file({"words": words}, file, metadata=about)
+        assert load_progress(tmp_path, "run", layout) == progress
 
 
 def test_a_flipped_byte_anywhere_in_saved_rounds_is_noticed(tmp_path: Path) -> None:

@@ -41,6 +41,18 @@ def test_packed_is_the_same_as_plain(layout: Layout, density: float, seed: int) 
     assert mask.density == pytest.approx(mask.kept / layout.size)
     assert mask.sparsity == pytest.approx(1 - mask.density)
     assert Mask.from_words(mask.words, layout) == mask
+    assert Mask.from_sequence((arrays[name] for name in layout.names), layout) == mask
+
+
+def test_a_sequence_that_does_not_fit_is_refused() -> None:
+    layout = odd_layout()
+    arrays = [np.zeros(matrix.shape, dtype=bool) for matrix in layout.matrices]
+    with pytest.raises(LsnError, match=f"lacks the matrix {layout.names[-1]}"):
+        Mask.from_sequence(arrays[:-1], layout)
+    with pytest.raises(LsnError, match=f"{layout.names[0]} is bool"):
+        Mask.from_sequence([arrays[0].T, *arrays[1:]], layout)
+    with pytest.raises(LsnError, match=f"{layout.names[0]} is uint8"):
+        Mask.from_sequence([arrays[0].astype(np.uint8), *arrays[1:]], layout)
 
 
 def test_bits_lie_row_by_row_lowest_first_on_new_words() -> None:

@@ -12,18 +12,23 @@ UNDER_WAY = {"atlas": "mine", "seconds_left": None, "message": "", "training": T
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [
-        ((0, 0, 9, 30), "**No training**: the largest"),
+        ((0, 0, 0, 9, 30), "**No training**: the largest"),
         (
-            (2, 2, 9, 30),
+            (2, 2, 0, 9, 30),
             "**2 sub-networks**, of which all are in the atlas already. Nothing is left to train.",
         ),
-        ((3, 1, 9, 30), ", of which one is in the atlas already. "),
-        ((1, 0, 1, 1), "That makes 2 rounds of 1 step: **2 training steps** in all."),
-        ((1, 0, 1, 1), "once at each of 1 sparsity."),
-        ((88, 0, 9, 10_000), "880 rounds of 10,000 steps: **8,800,000 training steps** in all."),
+        ((3, 1, 20, 9, 30), ", of which one is in the atlas already. "),
+        ((1, 0, 2, 1, 1), "That makes 2 rounds of 1 step: **2 training steps** in all."),
+        ((1, 0, 2, 1, 1), "trained 2 times: once as the whole model, and once at each of 1 sparsity."),
+        ((2, 1, 9, 9, 1), "Each is trained 9 times: once at each of 9 sparsities. That makes 9 rounds"),
+        (
+            (2, 0, 19, 9, 1),
+            "trained once at each of 9 sparsities, and all but the random ones once as the whole",
+        ),
+        ((88, 0, 880, 9, 10_000), "880 rounds of 10,000 steps: **8,800,000 training steps** in all."),
     ],
 )
-def test_cost(numbers: tuple[int, int, int, int], says: str) -> None:
+def test_cost(numbers: tuple[int, int, int, int, int], says: str) -> None:
     assert says in cost_sentence(*numbers)
 
 

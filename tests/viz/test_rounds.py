@@ -10,8 +10,8 @@ from lsn_core.viz.rounds import LanguageRounds, ScoreLine, live_scores_figure, r
 from lsn_core.viz.theme import DARK, LIGHT, Theme
 
 ROWS = [
-    LanguageRounds("en", 2, (2, 1, 0), (0, 1, 0)),
-    LanguageRounds("ar", 2, (0, 0, 0), (0, 0, 0)),
+    LanguageRounds("en", (2, 2, 2), (2, 1, 0), (0, 1, 0)),
+    LanguageRounds("ar", (0, 2, 2), (0, 0, 0), (0, 0, 0)),
 ]
 
 
@@ -23,6 +23,14 @@ def test_cells_fill_as_tickets_get_there() -> None:
     assert cells.customdata[0][1].endswith("10 % removed<br>1 of 2 done, 1 being trained")
     assert [(s.x0 < 1 < s.x1, s.y0 < 0 < s.y1) for s in fig.layout.shapes] == [(True, True)]
     assert fig.layout.xaxis.ticktext == ("0", "10", "20")
+
+
+def test_a_round_that_no_ticket_has_is_not_done() -> None:
+    """Random tickets alone: the whole model is trained for none of them."""
+    fig = rounds_figure([LanguageRounds("en", (0, 1), (0, 1), (0, 0))], LIGHT)
+    np.testing.assert_array_equal(fig.data[0].z, [[0, 1]])
+    assert list(fig.data[0].text[0]) == ["", "✓"]
+    assert fig.data[0].customdata[0][0].endswith("0 of 0 done")
 
 
 def test_scores_of_seeds_are_averaged_and_their_range_shown() -> None:

@@ -185,8 +185,9 @@ def judge(choices: Choices, given: Offers) -> Verdict:
                 "with which these could not be compared; give another name, or the same settings."
             )
     keys = choices.keys
-    there = 0 if atlas is None or "atlas" in wrong else sum(atlas.has(key) for key in keys)
-    plan = Plan(len(keys), there, recipe)
+    looked_at = None if "atlas" in wrong else atlas
+    missing = tuple(key for key in keys if looked_at is None or not looked_at.has(key))
+    plan = Plan(len(keys), missing, recipe)
     name = model_name(choices.model)
     earlier = [h for a in given.atlases.values() if a.model["name"] == name for h in a.headers()]
     time = estimate(plan, earlier, usable_cores()) if plan.steps else None

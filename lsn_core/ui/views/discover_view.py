@@ -191,17 +191,17 @@ def rounds(job: Job, shown: Snapshot) -> tuple[go.Figure, Described]:
     for language in in_paper_order({ticket.language for ticket in shown.tickets}):
         tickets = [ticket for ticket in shown.tickets if ticket.language == language]
         columns = range(shown.rounds + 1)
-        working = [t.rounds for t in tickets if alive and t.state == snapshot.WORKING]
+        working = [t.reached for t in tickets if alive and t.state == snapshot.WORKING]
         rows.append(
             LanguageRounds(
                 language,
-                len(tickets),
-                tuple(sum(ticket.rounds > k for ticket in tickets) for k in columns),
+                tuple(sum(ticket.first <= k for ticket in tickets) for k in columns),
+                tuple(sum(ticket.first <= k < ticket.reached for ticket in tickets) for k in columns),
                 tuple(working.count(k) for k in columns),
             )
         )
     read = "; ".join(f"{plain_name(row.language)} {sum(row.done)}" for row in rows)
-    several = rows[0].tickets > 1
+    several = max(rows[0].tickets) > 1
     about = Described(
         name=f"rounds-{job.atlas}-{job.id}",
         alt=f"Grid of {len(rows)} languages by {shown.rounds + 1} rounds of training; rounds done: {read}.",
@@ -214,7 +214,7 @@ def rounds(job: Job, shown: Snapshot) -> tuple[go.Figure, Described]:
         + " Outlined: being trained now. Grey: not done yet. At 0 the whole model is trained, for comparison.",
         table=pd.DataFrame(
             [
-                (t.task, t.language, t.method, t.seed, t.state, t.rounds, shown.rounds + 1)
+                (t.task, t.language, t.method, t.seed, t.state, t.rounds, shown.rounds + 1 - t.first)
                 for t in shown.tickets
             ],
             columns=["task", "language", "method", "seed", "state", "rounds_done", "rounds"],
@@ -328,7 +328,7 @@ def offer_start(there: Board, given: Offers, chosen: Choices, verdict: form.Verd
     if verdict.cost is not None and not verdict.wrong.keys() & {"languages", "seeds"}:
         plan, estimate = verdict.cost.plan, verdict.cost.time
         levels, steps = plan.recipe.rounds, plan.recipe.training.steps
-        text = words.cost_sentence(plan.tickets, plan.there, levels, steps)
+        text = words.cost_sentence(plan.tickets, plan.there, plan.rounds, levels, steps)
         if estimate is not None:
             name = form.model_name(chosen.model)
             span = (estimate.middle, estimate.low, estimate.high)

@@ -15,8 +15,11 @@ _PHASES = {
 }
 
 
-def cost_sentence(tickets: int, there: int, levels: int, steps_a_round: int) -> str:
-    """Markdown on what is to be trained: `there` of the tickets are finished, each has so many levels."""
+def cost_sentence(tickets: int, there: int, rounds: int, levels: int, steps_a_round: int) -> str:
+    """Markdown on what is to be trained: `there` of the tickets are finished, each has so many levels.
+
+    `rounds` are those of all that are missing. A random one is not trained as the whole model, as its twin is.
+    """
     if not tickets:
         return "**No training**: the largest pretrained weights are kept, which takes some seconds."
     left = tickets - there
@@ -24,10 +27,15 @@ def cost_sentence(tickets: int, there: int, levels: int, steps_a_round: int) -> 
     text = f"**{_count(tickets, 'sub-network')}**{known if there else ''}. "
     if not left:
         return f"{text}Nothing is left to train."
-    rounds = left * (levels + 1)
+    at_each = f"once at each of {_count(levels, 'sparsity', 'sparsities')}"
+    if rounds == left * (levels + 1):
+        times = f"{levels + 1} times: once as the whole model, and {at_each}"
+    elif rounds == left * levels:
+        times = f"{_count(levels, 'time')}: {at_each}"
+    else:
+        times = f"{at_each}, and all but the random ones once as the whole model"
     return (
-        f"{text}Each is trained {levels + 1} times: once as the whole model, and once at each of "
-        f"{_count(levels, 'sparsity', 'sparsities')}. That makes {_count(rounds, 'round')} of "
+        f"{text}Each is trained {times}. That makes {_count(rounds, 'round')} of "
         f"{_count(steps_a_round, 'step')}: **{_count(rounds * steps_a_round, 'training step')}** in all."
     )
 
