@@ -25,7 +25,10 @@ _SETTINGS = (
     ("Lines of text a language", ("recipe", "training", "train_lines")),
     ("Precision", ("recipe", "training", "precision")),
     ("Device", ("device",)),
+    ("Instructions", ("instructions",)),
+    ("Threads", ("threads",)),
 )
+_NAMES_IN_WORDS = {"versions": "library versions"}
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def _how_made(headers: Sequence[TicketHeader]) -> list[tuple[str, str]]:
         *((label, _all_said(_said(header, *path) for header in headers)) for label, path in _SETTINGS),
         ("Made", made[0] if made[0] == made[-1] else f"{made[0]} to {made[-1]}"),
         ("Library versions", _all_said(map(_versions, headers))),
+        ("For the same bits, to be the same", _all_said(map(_needs, headers))),
     ]
 
 
@@ -121,6 +125,14 @@ def _versions(header: TicketHeader) -> str:
     if not isinstance(versions, Mapping) or not versions:
         return NOT_RECORDED
     return ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
+
+
+def _needs(header: TicketHeader) -> str:
+    """What, beside recipe, model and data, has to be as it was for the ticket to come out bit for bit."""
+    names = header.provenance.get("bits_depend_on")
+    if not isinstance(names, list) or not names:
+        return NOT_RECORDED
+    return ", ".join(_NAMES_IN_WORDS.get(str(name), str(name)) for name in names)
 
 
 def _said(header: TicketHeader, *path: str) -> str:

@@ -91,6 +91,22 @@ def prepare_torch(setup: Setup) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
+def instructions(device: torch.device) -> str:
+    """Return what a device's kernels are chosen by: the vector instructions of the CPU, or the GPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return torch.backends.cpu.get_cpu_capability() if device.type == "cpu" else device.type
+
+
+def bits_depend_on(device: torch.device) -> tuple[str, ...]:
+    """Return the fields of a ticket's provenance that have to be the same for the same recipe to give the same bits.
+
+    Sums are added up in another order with other instructions and, on a CPU, by another number of threads;
+    the last bit that differs then grows in training. The number of processes changes nothing.
+    """
+    return ("device", "instructions", *(("threads",) if device.type == "cpu" else ()), "versions")
+
+
 def equipment(setup: Setup) -> tuple[Source, Task, LoadedModel]:
     """Return source, task and model, the model with the task's head; LsnError when they do not fit together."""
     task = task_for(setup.task, family_named(setup.model))
@@ -116,7 +132,8 @@ class Workshop:
         Where the jobs depend on the model's matrices, `jobs` is called with them. Raises LsnError when anything that `jobs` need is missing or cannot work; then nothing is made.
         """
         prepare_torch(setup)
-        self._environment = f"{torch.device(setup.device).type}-{setup.threads}"
+        device = torch.device(setup.device)
+        self._environment = f"{device.type}-{instructions(device)}-{setup.threads}"
         self.source, task, loaded = equipment(setup)
         self.bench = Bench(loaded, task)
         self.jobs: Sequence[TicketJob] = jobs(loaded.layout) if callable(jobs) else jobs
@@ -204,7 +221,7 @@ class Workshop:
             self.features(job.language, "train", recipe.training),
             self.features(job.language, "test", recipe.training),
         )
-        # Rounds done on another device or number of threads may differ in the last bit.
+        # Rounds done with other instructions or another number of threads may differ in the last bit.
         folder, run = self.atlas.runs_dir(job.key.stem), f"{digest}-{self._environment}"
         first = first_round(recipe.method)
         progress = run_rounds(
@@ -277,7 +294,9 @@ class Workshop:
             "data": data,
             "device": self.bench.device.type,
             "processor": platform.machine(),
+            "instructions": instructions(self.bench.device),
             "threads": torch.get_num_threads(),
+            "bits_depend_on": bits_depend_on(self.bench.device),
             "versions": {
                 name: version(name) for name in ("torch", "transformers", "tokenizers", "babel", "numpy")
             },

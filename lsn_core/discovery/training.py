@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -71,14 +70,18 @@ class Bench:
     def train(
         self, features: Sequence[Feature], mask: Mask, settings: Training, seed: int, on_step: OnStep
     ) -> None:
-        """Train from the present weights for `settings.steps` steps, with the mask applied after each.
+        """Train from the present weights under the mask, for `settings.steps` steps.
 
         Data order, hidden pieces and dropout follow from `seed` alone. A weight that the mask removes is
         zero in every forward pass. Batches in pieces (`settings.accumulate`) give the same gradient up to
         rounding, but for dropout, which then draws other numbers.
         """
-        kept = list(self._kept(mask))
+        # What a mask does not remove needs no work: the dense round is trained as any model is.
+        kept = list(self._kept(mask)) if mask.kept < mask.layout.size else None
         prunable = list(self._prunable.values())
+        if kept is not None:
+            with torch.no_grad():
+                _zero_removed(prunable, kept)
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0, fused=True)
         torch.manual_seed(seed)
@@ -89,14 +92,13 @@ class Bench:
                 group["lr"] = settings.learning_rate * (1 - step / settings.steps)
             for part, share in micro_batches(next(batches), settings.accumulate):
                 (self._loss(part, settings) * share).backward()
-            with torch.no_grad():
-                # Weights that the sub-network lacks have no say in the norm that clips the gradient.
-                _zero_removed([p.grad for p in prunable if p.grad is not None], kept)
+            if kept is not None:
+                # Weights that the sub-network lacks have no say in the norm that clips the gradient. With
+                # no gradient and no decay, AdamW leaves them at zero: nothing is to be done after its step.
+                _zero_removed([p.grad for p in prunable], kept)
             nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=True)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            with torch.no_grad():
-                _zero_removed(prunable, kept)
             on_step(step + 1, settings.steps)
 
     @torch.no_grad()
@@ -280,9 +282,11 @@ def _sum_of_squares(inputs: torch.Tensor, positions: torch.Tensor | None) -> tor
     return chosen.double().square().sum(0)
 
 
-def _zero_removed(weights: list[Any], kept: list[torch.Tensor]) -> None:
-    # One fused call for all matrices; a bool mask costs a quarter of a float one.
-    torch._foreach_mul_(weights, kept)
+def _zero_removed(weights: Sequence[torch.Tensor | None], kept: Sequence[torch.Tensor]) -> None:
+    """Multiply each matrix by its mask, bool of the same shape, in place; None stands for one to leave out."""
+    pairs = [(weight, mask) for weight, mask in zip(weights, kept, strict=True) if weight is not None]
+    # A byte a weight is a quarter of a float mask; read as numbers, bytes multiply three times faster than bools.
+    torch._foreach_mul_([weight for weight, _ in pairs], [mask.view(torch.uint8) for _, mask in pairs])
 
 
 def check_length(loaded: LoadedModel, max_length: int) -> None:

@@ -47,6 +47,7 @@ def test_what_was_not_recorded_is_said_to_be(atlas: Atlas) -> None:
     found = origin(atlas, KEYS, 0.5)
     assert fact(found, "Steps a round") == NOT_RECORDED
     assert fact(found, "Library versions") == NOT_RECORDED
+    assert fact(found, "For the same bits, to be the same") == NOT_RECORDED
     assert all(ticket.data_fingerprint == NOT_RECORDED for ticket in found.tickets)
 
 
@@ -58,6 +59,8 @@ def test_settings_are_those_of_the_headers(tmp_path: Path, atlas: Atlas) -> None
             "recipe": {"criterion": "magnitude", "training": SETTINGS},
             "data": {"name": "folder:news", "fingerprint": f"{place % 2}" * 64},
             "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
+            "threads": 1,
+            "bits_depend_on": ["device", "threads", "versions"],
             "created": f"2026-11-2{place}T10:00:00+00:00",
         }
         other.save(replace(atlas.ticket(key), provenance=told))
@@ -68,6 +71,8 @@ def test_settings_are_those_of_the_headers(tmp_path: Path, atlas: Atlas) -> None
     assert fact(found, "Training data") == "folder:news, 2 fingerprints, given with the sub-networks"
     assert fact(found, "Made") == "2026-11-20 to 2026-11-23"
     assert fact(found, "Library versions") == "numpy 2.4.6, torch 2.13.0"
+    assert fact(found, "Threads") == "1"
+    assert fact(found, "For the same bits, to be the same") == "device, threads, library versions"
     assert fact(found, "Sub-networks").startswith("4, ")
     one = origin(other, KEYS[:1], 0.5)
     assert fact(one, "Training data") == f"folder:news, fingerprint {'0' * 16}"
