@@ -21,7 +21,8 @@ from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import Score
 
-_FILE = "rounds.safetensors"
+ROUNDS_FILE = "rounds.safetensors"
+"""The name of the file in the folder of a run."""
 
 
 def save_progress(folder: Path, run: str, progress: Progress) -> None:
@@ -35,7 +36,7 @@ def save_progress(folder: Path, run: str, progress: Progress) -> None:
         "seconds": progress.seconds,
     }
     metadata = {"lsn": canonical_json({**header, "digest": _digest(header, words)})}
-    atomic_write_bytes(folder / _FILE, to_safetensors({"words": words}, metadata=metadata))
+    atomic_write_bytes(folder / ROUNDS_FILE, to_safetensors({"words": words}, metadata=metadata))
 
 
 def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
@@ -43,7 +44,7 @@ def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
 
     Raises CorruptFile when the file is damaged; deleting the folder then starts the ticket afresh.
     """
-    path = folder / _FILE
+    path = folder / ROUNDS_FILE
     if not path.is_file():
         return None
     try:
@@ -69,7 +70,7 @@ def saved_scores(folder: Path) -> tuple[Score, ...] | None:
     Meant for looking on while the run that writes there goes on: what masks there are is not looked at.
     """
     try:
-        with safe_open(folder / _FILE, framework="np") as file:
+        with safe_open(folder / ROUNDS_FILE, framework="np") as file:
             return tuple(Score(**score) for score in json.loads(file.metadata()["lsn"])["scores"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None

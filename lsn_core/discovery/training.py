@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from lsn_core.data.source import Source
-from lsn_core.discovery.config import Training
+from lsn_core.discovery.config import SCORING_BATCH, Training
 from lsn_core.discovery.criteria import CRITERIA, GRADIENT, INPUT_NORM, Evidence
+from lsn_core.discovery.placement import Shape
 from lsn_core.discovery.pruning import groups_of, keep_in_groups
 from lsn_core.errors import LsnError
 from lsn_core.masks.layout import Layout, Matrix
@@ -28,7 +29,6 @@ from lsn_core.tasks.batching import scoring_batches, stable_seed, training_batch
 OnStep = Callable[[int, int], None]
 """Called after each training step with the number done and the number in all; may raise to stop."""
 
-_SCORING_BATCH = 64
 _NO_LABEL = -100
 """What stands in a batch's `labels` where nothing is to be predicted (the convention of PyTorch's losses)."""
 
@@ -58,6 +58,16 @@ class Bench:
         self._theta0 = {name: value.detach().clone() for name, value in self._values.items()}
         start_of = {id(value): self._theta0[name] for name, value in self._values.items()}
         self._starts = [start_of[id(weight)] for weight in self._prunable.values()]
+
+    @property
+    def shape(self) -> Shape:
+        """What the memory of a training here hangs on."""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        writes = self.task.name == "mlm" or self.loaded.family.is_encoder_decoder
+        config: Any = self.model.config
+        return Shape.of(
+            self.layout, parameters, self.loaded.info["heads"], config.vocab_size if writes else 0
+        )
 
     @torch.no_grad()
     def rewind(self, mask: Mask) -> None:
@@ -106,7 +116,7 @@ class Bench:
         rng = np.random.default_rng(seed)
 
         def batches() -> Iterator[Batch]:
-            for chosen in scoring_batches([len(f["ids"]) for f in features], _SCORING_BATCH):
+            for chosen in scoring_batches([len(f["ids"]) for f in features], SCORING_BATCH):
                 batch = self.task.collate(
                     [features[i] for i in chosen], self.loaded.tokenizer, rng, training=False
                 )
