@@ -213,7 +213,8 @@ def _no_room(nodes: Sequence[Node], need: Need, threads: int, on_gpu: bool) -> s
         return "The cluster has no node with a processor to give; start one with 'ray start --address=…'."
     if on_gpu and not any(node.gpus for node in nodes):
         return "No node of the cluster has a GPU; give --device cpu, or leave --device out."
-    asked = f"{1 if on_gpu else threads} processors and {need.host / gib:.1f} GiB of memory"
+    processors = "1 processor" if on_gpu or threads == 1 else f"{threads} processors"
+    asked = f"{processors} and {need.host / gib:.1f} GiB of memory"
     if on_gpu:
         asked += f", and {need.device / gib:.1f} GiB of a GPU's"
     has = "; ".join(
@@ -261,6 +262,7 @@ class _Run:
             data=_everywhere(setup.data),
         )
         self._waiting: deque[Job] = deque(jobs)
+        self._coming = Counter(key for job in jobs for key in maker.gives(job))
         self._hands: list[_Hand] = []
         self._deaths: Counter[Job] = Counter()
         self._false_starts: Counter[str] = Counter()
@@ -277,12 +279,13 @@ class _Run:
         for job in list(self._waiting):
             if not self._blocked(job) and self._maker.to_train(job) is None:
                 self._waiting.remove(job)
-                make_job(self._maker, job, self._on_event)
+                self._finish_here(job)
         try:
             while self._left():
                 self._hire()
                 for hand in self._hands:
-                    if hand.job is None:
+                    # One that has not been heard waits for room, perhaps for long.
+                    if hand.heard and hand.job is None:
                         self._give(hand)
                 self._listen()
         finally:
@@ -329,7 +332,7 @@ class _Run:
                     hand.lock = lock.pop_all()
             self._waiting.remove(job)
             if part is None:
-                make_job(self._maker, job, self._on_event)
+                self._finish_here(job)
                 continue
             hand.job, hand.part = job, part
             self._send(hand, part)
@@ -337,9 +340,12 @@ class _Run:
 
     def _blocked(self, job: Job) -> bool:
         """Whether a job reads a ticket that another one, which is not finished, makes."""
-        reads = set(self._maker.reads(job))
-        others = [*self._waiting, *(hand.job for hand in self._hands if hand.job is not None)]
-        return any(reads.intersection(self._maker.gives(other)) for other in others if other != job)
+        return any(self._coming[key] for key in self._maker.reads(job))
+
+    def _finish_here(self, job: Job) -> None:
+        """Do a job that needs no training."""
+        make_job(self._maker, job, self._on_event)
+        self._coming.subtract(self._maker.gives(job))
 
     def _send(self, hand: _Hand, job: Job) -> None:
         atlas = self._maker.atlas
@@ -394,9 +400,9 @@ class _Run:
         elif event.kind == "done":
             job, hand.job, hand.part = hand.job, None, None
             hand.lock.close()
-            self._maker.make(
-                job, _nothing_to_do
-            )  # what other tickets know of it, and a look at what has come
+            # What other tickets know of it is added, and what has come is looked at.
+            self._maker.make(job, _nothing_to_do)
+            self._coming.subtract(self._maker.gives(job))
             self._on_event(Event("made", job))
         else:
             job = hand.job if event.job == hand.part else event.job

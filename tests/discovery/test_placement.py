@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -173,3 +175,37 @@ def test_processors_and_memory_bound_a_cluster_without_gpus() -> None:
     found = places([_node("a", 5), _node("b", 64, 9 * GIB), _node("c", 1)], NEED, 2, False, None)
     assert [(place.node.id, place.count) for place in found] == [("a", 2), ("b", 2)]
     assert [place.count for place in places([_node("a"), _node("b")], NEED, 1, False, 5)] == [3, 2]
+
+
+_MEASURE = """
+import resource, sys
+import numpy as np
+from lsn_core.discovery.config import Training
+from lsn_core.discovery.placement import need_of
+from lsn_core.discovery.runs import Setup, equipment
+from lsn_core.discovery.training import Bench
+from lsn_core.masks.mask import Mask
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+_, task, loaded = equipment(Setup("", "demo", "mlm", max_length=128))
+bench = Bench(loaded, task)
+training = Training(steps=2, batch_size=64, max_length=128, precision="fp32")
+full = np.ones(128, bool)
+features = [{"ids": np.full(128, 9), "maskable": full} for _ in range(64)]
+before = peak()
+mask = Mask.full(bench.layout)
+bench.train(features, mask, training, 0, lambda done, total: None)
+bench.prune(mask, bench.layout.size // 2)
+bench.score(features, training, 0)
+print(before, peak(), need_of(bench.shape, training, "cpu").host)
+"""
+
+
+@pytest.mark.slow
+def test_training_with_the_longest_items_takes_no_more_than_the_bound() -> None:
+    done = subprocess.run([sys.executable, "-c", _MEASURE], check=True, capture_output=True, text=True)
+    before, peak, bound = map(int, done.stdout.split())
+    assert peak <= bound
+    assert peak - before > (bound - GIB) / 3, "the bound is so loose that it says nothing"
