@@ -6,6 +6,7 @@ import http.server
 import os
 import socket
 import sys
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -74,6 +75,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Atlas:
 class _Cluster:
     address: str
     second: Any
+    temporary: Path
+
+    def workers_folders(self) -> set[Path]:
+        """What workers have among the temporary files of their nodes."""
+        return set(self.temporary.glob("lsn-worker-*"))
 
     def kill_the_second(self) -> None:
         """As when its machine loses power: every process of the node at once."""
@@ -83,9 +89,12 @@ class _Cluster:
 
 
 @pytest.fixture(scope="module")
-def two_nodes() -> Iterator[_Cluster]:
+def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Cluster]:
+    temporary = tmp_path_factory.mktemp("nodes")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_TMPDIR", tempfile.gettempdir())  # the names of Ray's sockets must be short
+        patch.setenv("TMPDIR", str(temporary))
         from ray.cluster_utils import Cluster
 
         small: dict[str, Any] = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 * 2**20}
@@ -94,7 +103,7 @@ def two_nodes() -> Iterator[_Cluster]:
             head_node_args={**small, "include_dashboard": False, "_system_config": SYSTEM},
         )
         try:
-            yield _Cluster(cluster.address, cluster.add_node(**small))
+            yield _Cluster(cluster.address, cluster.add_node(**small), temporary)
         finally:
             cluster.shutdown()
 
@@ -165,9 +174,10 @@ def test_a_stopped_run_keeps_its_rounds_and_goes_on_without_the_cluster(
         if event.kind == "files":
             raise KeyboardInterrupt
 
-    folder = tmp_path / "atlas"
+    folder, before = tmp_path / "atlas", two_nodes.workers_folders()
     with monkeypatch.context() as patch, _hearing(patch, interrupt):
         assert _discover(folder, "--jobs", "1", "--cluster", two_nodes.address) == 130
+    assert two_nodes.workers_folders() == before, "a stopped worker leaves files behind"
     assert "the same command goes on from there" in capsys.readouterr().err
     assert len(list(folder.glob("runs/*/rounds.safetensors"))) == 1
     first: dict[str, int] = {}

@@ -191,7 +191,7 @@ def peak():
 
 _, task, loaded = equipment(Setup("", "demo", "mlm", max_length=128))
 bench = Bench(loaded, task)
-training = Training(steps=2, batch_size=64, max_length=128, precision="fp32")
+training = Training(steps=1, batch_size=32, max_length=128, precision="fp32")
 full = np.ones(128, bool)
 features = [{"ids": np.full(128, 9), "maskable": full} for _ in range(64)]
 before = peak()
