@@ -58,7 +58,7 @@ $(VENV)/ready: requirements.txt
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/ready-dev: $(VENV)/ready requirements-dev.txt
+$(VENV)/ready-dev: $(VENV)/ready requirements-dev.txt requirements-cluster.txt
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@
 

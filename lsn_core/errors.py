@@ -11,5 +11,9 @@ class LsnError(ValueError):
     """
 
 
+class Busy(LsnError):
+    """Another process is at it now."""
+
+
 class CorruptFile(LsnError):
     """A file whose bytes are not the ones that were written."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lsn_core.analysis.core_scores import CoreScores
     from lsn_core.analysis.cores import Membership
 
-_TO_SCORE = ("seeds", "data", "model", "jobs", "device", "threads", *TRAINING_OPTIONS)
+_TO_SCORE = ("seeds", "data", "model", "jobs", "cluster", "device", "threads", *TRAINING_OPTIONS)
 
 
 def add_verbs(verbs: Any) -> None:

@@ -13,12 +13,12 @@ from lsn_core.cli.journal import Journal
 from lsn_core.cli.meter import Meter
 from lsn_core.cli.options import (
     add_machine,
+    add_processes,
     add_training,
     check_machine,
     check_seeds,
+    crew_for,
     given_training,
-    processes_for,
-    usable_device,
 )
 from lsn_core.cli.output import say
 from lsn_core.discovery.config import SCOPES, Recipe, Training, default_scope
@@ -93,7 +93,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument(
         "--atlas", default=DEFAULT_ATLAS, metavar="DIR", help=f"where tickets go (default {DEFAULT_ATLAS})"
     )
-    verb.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core, one with a GPU)")
+    add_processes(verb)
     verb.add_argument(
         "--dry-run", action="store_true", help="say what it would cost, and write no ticket and no atlas"
     )
@@ -168,7 +168,7 @@ def _find(arguments: argparse.Namespace, journal: Journal | None) -> int:
     import torch
 
     from lsn_core.analysis.publish import publish
-    from lsn_core.discovery.pool import run_jobs, told
+    from lsn_core.discovery.pool import told
     from lsn_core.discovery.runs import Setup, TicketJob, Workshop
 
     def jobs_over(layout: Layout) -> list[TicketJob]:
@@ -178,13 +178,12 @@ def _find(arguments: argparse.Namespace, journal: Journal | None) -> int:
             for key in wanted(arguments.task, methods, languages, arguments.seeds)
         ]
 
-    device = usable_device(arguments.device)
     setup = Setup(
         arguments.atlas,
         arguments.model,
         arguments.task,
         arguments.data,
-        device,
+        "cpu",
         arguments.threads,
         Training(**settings).max_length,
     )
@@ -194,28 +193,32 @@ def _find(arguments: argparse.Namespace, journal: Journal | None) -> int:
         _rehearse(setup, jobs_over)
         return 0
 
-    workshop = Workshop(setup, jobs_over)
-    jobs = workshop.jobs
-    processes = processes_for(arguments, device, len(jobs))
-    there = [job for job in jobs if workshop.atlas.has(job.key)]
-    _say_plan(workshop.bench.loaded, arguments.task, workshop.atlas.path, jobs, there)
-    try:
-        workshop.base()
-        if journal is not None:
-            journal.plan(jobs, there, workshop.scores)
-        with Meter(jobs, there, Training(**settings).steps, processes) as meter:
+    with crew_for(arguments) as crew:
+        setup = replace(setup, device=crew.device)
+        workshop = Workshop(setup, jobs_over)
+        jobs = workshop.jobs
+        there = [job for job in jobs if workshop.atlas.has(job.key)]
+        _say_plan(workshop.bench.loaded, arguments.task, workshop.atlas.path, jobs, there)
+        team = crew.hire(setup, workshop.bench, Training(**settings), len(jobs))
+        if team.note:
+            say(team.note)
+        try:
+            workshop.base()
+            if journal is not None:
+                journal.plan(jobs, there, workshop.scores)
+            with Meter(jobs, there, Training(**settings).steps, team.size) as meter:
 
-            def on_event(event: Event) -> None:
-                meter.on_event(event)
-                if journal is not None:
-                    journal.on_event(event)
+                def on_event(event: Event) -> None:
+                    meter.on_event(event)
+                    if journal is not None:
+                        journal.on_event(event)
 
-            run_jobs(workshop, setup, jobs, processes, on_event)
-    except torch.OutOfMemoryError as error:
-        raise LsnError(told(error)) from error
-    finally:
-        # Also after a stop: what is finished shows in the tables.
-        publish(workshop.atlas)
+                team.run(workshop, jobs, on_event)
+        except torch.OutOfMemoryError as error:
+            raise LsnError(told(error)) from error
+        finally:
+            # Also after a stop: what is finished shows in the tables.
+            publish(workshop.atlas)
     say(meter.summary())
     return 0
 
@@ -245,7 +248,7 @@ def _rehearse(setup: Setup, jobs_over: Callable[[Layout], Sequence[TicketJob]]) 
     from lsn_core.discovery.runs import equipment
     from lsn_core.masks.atlas import ATLAS_FILE, Atlas
 
-    _, _, loaded = equipment(replace(setup, device="cpu"))
+    _, _, loaded = equipment(setup)
     jobs: Sequence[TicketJob] = jobs_over(loaded.layout)
     there: list[TicketJob] = []
     folder = Path(setup.atlas)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from lsn_core.cli.meter import Meter
 from lsn_core.cli.options import (
     add_machine,
+    add_processes,
     add_training,
+    crew_for,
     model_of,
-    processes_for,
     source_of,
-    usable_device,
 )
 from lsn_core.cli.output import say
 from lsn_core.errors import LsnError
@@ -32,7 +32,7 @@ def add_networks(verb: argparse.ArgumentParser) -> None:
         "--data", metavar="SOURCE", help="the text that the tickets were made from (needed for a folder)"
     )
     verb.add_argument("--model", metavar="M", help="the atlas's model (needed for a folder)")
-    verb.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core, one with a GPU)")
+    add_processes(verb)
     training = verb.add_argument_group("training (by default as the atlas's tickets of the task)")
     training.add_argument("--steps", type=int, metavar="N", help="training steps a network")
     add_training(training)
@@ -53,33 +53,38 @@ def run_networks(
     import torch
 
     from lsn_core.analysis.publish import publish
-    from lsn_core.discovery.pool import run_jobs, told
+    from lsn_core.discovery.pool import told
     from lsn_core.masks.cells import rebuild
 
-    device = usable_device(arguments.device)
-    setup = setup_of(
-        arguments.atlas,
-        model_of(atlas, arguments.model),
-        arguments.task,
-        source_of(atlas, arguments.data, arguments.task),
-        device,
-        arguments.threads,
-        jobs[0].training.max_length,
-    )
-    workshop: NetworkWorkshop[Any] = workshop_of(setup, jobs)
-    table = workshop.table
-    cells = sum(len(job.targets) for job in jobs)
-    say(f"{atlas.model['name']}: {len(jobs)} networks, {cells} cells of table {table.name} in {atlas.path}")
-    try:
-        workshop.base()
-        with Meter(jobs, what="networks") as meter:
-            run_jobs(workshop, setup, jobs, processes_for(arguments, device, len(jobs)), meter.on_event)
-    except torch.OutOfMemoryError as error:
-        raise LsnError(told(error)) from error
-    finally:
-        # Also after a stop: what is finished shows in the table.
-        found = rebuild(workshop.atlas, table)
-        publish(workshop.atlas)
+    with crew_for(arguments) as crew:
+        setup = setup_of(
+            arguments.atlas,
+            model_of(atlas, arguments.model),
+            arguments.task,
+            source_of(atlas, arguments.data, arguments.task),
+            crew.device,
+            arguments.threads,
+            jobs[0].training.max_length,
+        )
+        workshop: NetworkWorkshop[Any] = workshop_of(setup, jobs)
+        table = workshop.table
+        cells = sum(len(job.targets) for job in jobs)
+        say(
+            f"{atlas.model['name']}: {len(jobs)} networks, {cells} cells of table {table.name} in {atlas.path}"
+        )
+        team = crew.hire(setup, workshop.bench, jobs[0].training, len(jobs))
+        if team.note:
+            say(team.note)
+        try:
+            workshop.base()
+            with Meter(jobs, what="networks") as meter:
+                team.run(workshop, jobs, meter.on_event)
+        except torch.OutOfMemoryError as error:
+            raise LsnError(told(error)) from error
+        finally:
+            # Also after a stop: what is finished shows in the table.
+            found = rebuild(workshop.atlas, table)
+            publish(workshop.atlas)
     for problem in found.problems:
         say(f"left out: {problem.message}")
     if found.stale:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from lsn_core.cli.output import say
-from lsn_core.discovery.plan import usable_cores
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
+
+if TYPE_CHECKING:
+    from lsn_core.discovery.crew import Crew
 
 
 def add_selection(verb: argparse.ArgumentParser, needs_task: bool = False) -> None:
@@ -83,6 +86,16 @@ def add_training(training: Any, defaults: Mapping[str, object] | None = None) ->
     )
 
 
+def add_processes(verb: Any) -> None:
+    """Add the options on how many processes there are, and where."""
+    verb.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core, or one a GPU)")
+    verb.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="a Ray cluster to compute on: HOST:PORT of its head, or auto for the one that this machine is in",
+    )
+
+
 def add_machine(training: Any) -> None:
     """Add the options on where to compute."""
     training.add_argument(
@@ -116,10 +129,28 @@ def check_seeds(seeds: Sequence[int]) -> None:
             )
 
 
-def processes_for(arguments: argparse.Namespace, device: str, jobs: int) -> int:
-    """Return how many processes to work with: one a core, or one with a GPU, unless asked otherwise."""
-    cores = max(1, usable_cores() // arguments.threads)
-    return min(arguments.jobs or (cores if device == "cpu" else 1), max(1, jobs))
+@contextmanager
+def crew_for(arguments: argparse.Namespace) -> Iterator[Crew]:
+    """Give what does the jobs: processes here, or those of the cluster, which is let go of at the end.
+
+    Raises LsnError when the device or the cluster cannot be used.
+    """
+    if arguments.cluster is None:
+        from lsn_core.discovery.crew import LocalCrew
+
+        yield LocalCrew(usable_device(arguments.device), arguments.jobs)
+        return
+    try:
+        from lsn_core.discovery.cluster import connect
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != "ray":
+            raise
+        raise LsnError(
+            "The option --cluster needs Ray, which is not installed here; install it with 'pip install -r "
+            "requirements-cluster.txt', here and on every node."
+        ) from error
+    with connect(arguments.cluster, arguments.device, arguments.jobs) as crew:
+        yield crew
 
 
 def model_of(atlas: Atlas, given: str | None) -> str:

@@ -13,7 +13,6 @@ from lsn_core.cli.options import (
     check_sparsity,
     model_of,
     open_atlas,
-    processes_for,
     usable_device,
 )
 from lsn_core.cli.output import say
@@ -57,6 +56,7 @@ def _retrieve(arguments: argparse.Namespace) -> int:
     import torch
 
     from lsn_core.analysis.publish import publish
+    from lsn_core.discovery.crew import processes_for
     from lsn_core.discovery.pool import run_jobs, told
     from lsn_core.discovery.retrieval import RetrievalSetup, plan_networks
     from lsn_core.masks.cells import RETRIEVAL, rebuild
@@ -85,9 +85,9 @@ def _retrieve(arguments: argparse.Namespace) -> int:
         )
         try:
             with Meter([*encodings, *pairs], what="encodings and comparisons") as meter:
-                processes = processes_for(arguments, device, len(encodings))
-                run_jobs(workshop, setup, encodings, processes, meter.on_event)
-                run_jobs(workshop, setup, pairs, 1, meter.on_event)
+                processes = processes_for(device, arguments.threads, arguments.jobs, len(encodings))
+                run_jobs(workshop, [setup] * processes, encodings, meter.on_event)
+                run_jobs(workshop, [setup], pairs, meter.on_event)
             workshop.tidy()
         except torch.OutOfMemoryError as error:
             raise LsnError(told(error)) from error

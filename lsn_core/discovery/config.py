@@ -13,6 +13,8 @@ from lsn_core.masks.layout import Layout
 from lsn_core.masks.ticket import METHODS
 
 PRECISIONS = ("fp32", "bf16")
+SCORING_BATCH = 64
+"""Items that are scored at once."""
 SCOPES = ("global", "stack", "layer", "matrix")
 """Which weights a pruning compares with one another: those of the whole model, or of each part alone."""
 

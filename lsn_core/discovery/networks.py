@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from lsn_core.discovery.config import Recipe, Training
@@ -17,9 +19,18 @@ from lsn_core.discovery.training import round_seed, scoring_seed
 from lsn_core.errors import LsnError
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
-from lsn_core.masks.cells import Cell, CellTable, cell_name, check_settings, gather, has_cell, save_cell
+from lsn_core.masks.cells import (
+    Cell,
+    CellTable,
+    cell_name,
+    check_settings,
+    gather,
+    has_cell,
+    read_cell,
+    save_cell,
+)
 from lsn_core.masks.mask import Mask
-from lsn_core.masks.ticket import Score, TicketKey
+from lsn_core.masks.ticket import BASE_KEY, Score, TicketKey
 from lsn_core.masks.ticket_file import TicketHeader
 
 _FORMAT = 1
@@ -117,6 +128,59 @@ class NetworkWorkshop(ABC, Generic[J]):
     def base(self) -> None:
         """Make the base ticket if it is not there."""
         self._workshop.base()
+
+    @property
+    def identity(self) -> str:
+        """The hash of the model that networks are cut from (`LoadedModel.identity`)."""
+        return self.bench.loaded.identity
+
+    def data_fingerprint(self, language: str) -> str:
+        """Return the fingerprint of a language's items of the task's kind."""
+        return self._workshop.data_fingerprint(language)
+
+    def to_train(self, job: J) -> J | None:
+        """Return the job with those targets alone that no cell or ticket has the score of; None without any."""
+        unknown = tuple(
+            target
+            for target in job.targets
+            if not self._has(job, target) and not self._known_scores(job, target)
+        )
+        return replace(job, targets=unknown) if unknown else None
+
+    def gives(self, job: J) -> tuple[TicketKey, ...]:
+        """No ticket."""
+        return ()
+
+    def reads(self, job: J) -> tuple[TicketKey, ...]:
+        """The tickets that the mask is made from, and the base ticket, which they are stored against."""
+        return (BASE_KEY, *(key for key in job.anchors if key != BASE_KEY))
+
+    def texts(self, job: J) -> dict[str, str]:
+        """The languages that are learned and scored, with the fingerprint of their text."""
+        return {code: self.data_fingerprint(code) for code in (job.learns, *job.targets)}
+
+    def saved_rounds(self, job: J) -> Path | None:
+        """None: a network is trained in one go."""
+        return None
+
+    def claim(self, job: J) -> AbstractContextManager[None]:
+        """Nothing to hold: cells have no locks, and one that is measured twice is the same twice."""
+        return nullcontext()
+
+    def receive(self, job: J, folder: Path) -> None:
+        """Keep cells that another process has measured; they lie in `folder` as in an atlas.
+
+        Raises LsnError when they are not of this job, or hang on another model or text.
+        """
+        wanted = {cell_name(*self._about(job, target)) for target in job.targets}
+        for file in sorted(folder.glob(f"{self.table.name}/*")):
+            cell = read_cell(file)
+            if cell.name not in wanted:
+                raise LsnError(
+                    f"Another process measured something else than {job}: from another model or text, or the "
+                    "atlas has changed meanwhile; run the same command again."
+                )
+            save_cell(self.atlas, self.table, cell)
 
     def _check_tickets(self, jobs: Sequence[J]) -> None:
         """The task's own tickets have to be of this text and model, head included."""

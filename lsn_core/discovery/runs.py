@@ -6,9 +6,11 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -16,15 +18,17 @@ from lsn_core.data.opening import open_source
 from lsn_core.data.source import Source
 from lsn_core.discovery.config import Recipe, Training, config_hash, default_scope, first_round
 from lsn_core.discovery.lottery import Progress, Work, base_masks, random_key, random_masks, run_rounds
+from lsn_core.discovery.node import LIBRARIES
 from lsn_core.discovery.plan import rounds_of
-from lsn_core.discovery.state import load_progress, save_progress, saved_scores
+from lsn_core.discovery.state import ROUNDS_FILE, load_progress, save_progress, saved_scores
 from lsn_core.discovery.training import Bench, check_length, load_features
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import survival_from_masks
 from lsn_core.masks.ticket import BASE_KEY, Score, Ticket, TicketKey
-from lsn_core.masks.ticket_file import TicketHeader
+from lsn_core.masks.ticket_file import TicketHeader, read_header, read_ticket
 from lsn_core.models.loading import LoadedModel, family_named, load_model
 from lsn_core.tasks.base import Feature, Task
 from lsn_core.tasks.registry import task_for
@@ -211,6 +215,56 @@ class Workshop:
             self._compute(job, on_progress)
             return True
 
+    @property
+    def identity(self) -> str:
+        """The hash of the model that tickets are made from (`LoadedModel.identity`)."""
+        return self.bench.loaded.identity
+
+    def to_train(self, job: TicketJob) -> TicketJob | None:
+        """Return the job, or None where its ticket is there; LsnError as `check`."""
+        self.check(job)
+        return None if self.atlas.has(job.key) else job
+
+    def gives(self, job: TicketJob) -> tuple[TicketKey, ...]:
+        """The ticket of a job."""
+        return (job.key,)
+
+    def reads(self, job: TicketJob) -> tuple[TicketKey, ...]:
+        """The base ticket, and the one that a random one is matched to."""
+        return (BASE_KEY, _twin(job).key) if job.recipe.method == "random" else (BASE_KEY,)
+
+    def texts(self, job: TicketJob) -> dict[str, str]:
+        """The job's language with the fingerprint of its text."""
+        return {job.language: self.data_fingerprint(job.language)}
+
+    def saved_rounds(self, job: TicketJob) -> Path | None:
+        """The file with the finished rounds of a ticket that is not finished, where there is one."""
+        file = self.atlas.runs_dir(job.key.stem) / ROUNDS_FILE
+        return file if file.is_file() else None
+
+    def claim(self, job: TicketJob) -> AbstractContextManager[None]:
+        """Hold the lock of the job's ticket; Busy when another process makes it now."""
+        return self.atlas.lock(job.key.stem, timeout=0)
+
+    def receive(self, job: TicketJob, folder: Path) -> None:
+        """Keep finished rounds, or tickets, that another process has made; they lie in `folder` as in an atlas.
+
+        Raises LsnError when they are not what this model and text give.
+        """
+        for rounds in folder.glob(f"runs/*/{ROUNDS_FILE}"):
+            atomic_write_bytes(self.atlas.runs_dir(rounds.parent.name) / ROUNDS_FILE, rounds.read_bytes())
+        # By name, so that a random ticket comes after the one that it is matched to.
+        for file in sorted(folder.glob("tickets/*")):
+            header = read_header(file)
+            if not self.is_ours(header):
+                raise LsnError(
+                    f"Another process made ticket {header.key.stem} from another model or text; put the same "
+                    "files everywhere."
+                )
+            base = None if header.base_hash is None else self.atlas.base()
+            self.atlas.save(read_ticket(file, base, self.bench.layout))
+            shutil.rmtree(self.atlas.runs_dir(header.key.stem), ignore_errors=True)
+
     def _compute(self, job: TicketJob, on_progress: OnProgress) -> None:
         recipe, digest = job.recipe, self._job_hash(job)
         self.base()  # tickets are stored as differences from it
@@ -297,9 +351,7 @@ class Workshop:
             "instructions": instructions(self.bench.device),
             "threads": torch.get_num_threads(),
             "bits_depend_on": bits_depend_on(self.bench.device),
-            "versions": {
-                name: version(name) for name in ("torch", "transformers", "tokenizers", "babel", "numpy")
-            },
+            "versions": {name: version(name) for name in LIBRARIES},
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(seconds, 1),
         }

@@ -21,7 +21,8 @@ from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import Score
 
-_FILE = "rounds.safetensors"
+ROUNDS_FILE = "rounds.safetensors"
+"""The name of the file in the folder of a run."""
 
 
 def save_progress(folder: Path, run: str, progress: Progress) -> None:
@@ -42,7 +43,7 @@ def save_progress(folder: Path, run: str, progress: Progress) -> None:
     tensor = {"dtype": "U64", "shape": shape, "data_offsets": [0, 8 * shape[0] * shape[1]]}
     head = canonical_json({"__metadata__": metadata, "words": tensor}).encode()
     head = head.ljust(-(-len(head) // 8) * 8)
-    atomic_write_bytes(folder / _FILE, struct.pack("<Q", len(head)), head, *words)
+    atomic_write_bytes(folder / ROUNDS_FILE, struct.pack("<Q", len(head)), head, *words)
 
 
 def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
@@ -50,7 +51,7 @@ def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
 
     Raises CorruptFile when the file is damaged; deleting the folder then starts the ticket afresh.
     """
-    path = folder / _FILE
+    path = folder / ROUNDS_FILE
     if not path.is_file():
         return None
     try:
@@ -77,7 +78,7 @@ def saved_scores(folder: Path) -> tuple[Score, ...] | None:
     Meant for looking on while the run that writes there goes on: what masks there are is not looked at.
     """
     try:
-        with safe_open(folder / _FILE, framework="np") as file:
+        with safe_open(folder / ROUNDS_FILE, framework="np") as file:
             return tuple(Score(**score) for score in json.loads(file.metadata()["lsn"])["scores"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None

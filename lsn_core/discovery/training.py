@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from lsn_core.data.source import Source
-from lsn_core.discovery.config import Training
+from lsn_core.discovery.config import SCORING_BATCH, Training
 from lsn_core.discovery.criteria import CRITERIA, GRADIENT, INPUT_NORM, START, Evidence
+from lsn_core.discovery.placement import Shape
 from lsn_core.discovery.pruning import Computed, groups_of, keep_in_groups
 from lsn_core.discovery.starts import StartWeights
 from lsn_core.errors import LsnError
@@ -28,7 +30,6 @@ from lsn_core.tasks.batching import scoring_batches, stable_seed, training_batch
 OnStep = Callable[[int, int], None]
 """Called after each training step with the number done and the number in all; may raise to stop."""
 
-_SCORING_BATCH = 64
 _NO_LABEL = -100
 """What stands in a batch's `labels` where nothing is to be predicted (the convention of PyTorch's losses)."""
 
@@ -58,6 +59,16 @@ class Bench:
         self._start = StartWeights(self._values)
         names = {id(value): name for name, value in self._values.items()}
         self._names = [names[id(weight)] for weight in self._prunable.values()]
+
+    @property
+    def shape(self) -> Shape:
+        """What the memory of a training here hangs on."""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        writes = self.task.name == "mlm" or self.loaded.family.is_encoder_decoder
+        config: Any = self.model.config
+        return Shape.of(
+            self.layout, parameters, self.loaded.info["heads"], config.vocab_size if writes else 0
+        )
 
     @torch.no_grad()
     def rewind(self, mask: Mask) -> None:
@@ -110,7 +121,7 @@ class Bench:
         rng = np.random.default_rng(seed)
 
         def batches() -> Iterator[Batch]:
-            for chosen in scoring_batches([len(f["ids"]) for f in features], _SCORING_BATCH):
+            for chosen in scoring_batches([len(f["ids"]) for f in features], SCORING_BATCH):
                 batch = self.task.collate(
                     [features[i] for i in chosen], self.loaded.tokenizer, rng, training=False
                 )

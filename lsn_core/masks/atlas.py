@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from lsn_core.errors import CorruptFile, LsnError
+from lsn_core.errors import Busy, CorruptFile, LsnError
 from lsn_core.masks import tables
 from lsn_core.masks.container import canonical_json, parse_json
 from lsn_core.masks.files import atomic_write_bytes, read_bytes, reason
@@ -254,8 +254,8 @@ class Atlas:
     def lock(self, name: str, timeout: float | None = None) -> Iterator[None]:
         """Hold the lock of this name, waiting ``timeout`` seconds for it (None: for ever).
 
-        One process at a time holds it; the system lets go of it when the process dies. Raises LsnError when
-        the time is up or the folder cannot be written to.
+        One process at a time holds it; the system lets go of it when the process dies. Raises Busy when
+        the time is up, LsnError when the folder cannot be written to.
         """
         with _locked(self._path, name, timeout):
             yield
@@ -370,7 +370,7 @@ def _locked(folder: Path, name: str, timeout: float | None) -> Iterator[None]:
         lock = FileLock(file, timeout=-1 if timeout is None else timeout)
         lock.acquire()
     except Timeout as error:
-        raise LsnError(f"another process holds {file}; wait for it to end and try again") from error
+        raise Busy(f"another process holds {file}; wait for it to end and try again") from error
     except OSError as error:
         raise LsnError(f"{folder} cannot be written to: {reason(error)}") from error
     try:

@@ -150,7 +150,7 @@ def save_cell(atlas: Atlas, table: CellTable, cell: Cell) -> None:
 def has_cell(atlas: Atlas, table: CellTable, name: str) -> bool:
     """Whether the file of this cell is there and intact."""
     try:
-        return _file(atlas, table, name).exists() and _read(_file(atlas, table, name)).name == name
+        return _file(atlas, table, name).exists() and read_cell(_file(atlas, table, name)).name == name
     except CorruptFile:
         return False
 
@@ -172,7 +172,7 @@ def gather(atlas: Atlas, table: CellTable) -> Gathered:
     problems = []
     for file in sorted((atlas.path / table.name).glob("*.json")):
         try:
-            cell = _read(file)
+            cell = read_cell(file)
         except CorruptFile as error:
             problems.append(Problem(file, str(error)))
             continue
@@ -271,7 +271,7 @@ def _file(atlas: Atlas, table: CellTable, name: str) -> Path:
     return atlas.path / table.name / f"{name}.json"
 
 
-def _read(file: Path) -> Cell:
+def read_cell(file: Path) -> Cell:
     """The cell in a file; CorruptFile when it is not the one that was written."""
     data = parse_json(read_bytes(file, MAX_CELL_BYTES))
     try:
