@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import mixed
 from lsn_core.viz.labels import hover_names, language_label
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, title
 from lsn_core.viz.words.tree import FIRM, support_words
 
 PALER = 0.4  # how far a weak clade's colour goes towards the background
@@ -155,7 +155,7 @@ def tree_figure(
         xaxis=axis(
             theme,
             range=[top + 0.06 * (top - floor), floor],
-            title={"text": distance_label, "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, distance_label),
             showline=True,
             ticks="outside",
             nticks=6,

@@ -115,7 +115,7 @@ def test_pair_opens_its_panel(visit: Visit, atlases: Path) -> None:
     assert not app.exception
     shown = figures(app)
     assert set(shown) == {"overlap_map", "pair_layers", "pair_components", "pair_weights", "pair_scores"}
-    assert len(shown["overlap_map"]["layout"]["shapes"]) == 2
+    assert len({(box["x0"], box["y0"]) for box in shown["overlap_map"]["layout"]["shapes"]}) == 2
     assert "English and Swahili stand at" in said(app)
     bars = shown["pair_weights"]["data"][0]
     numbers = [int(text.split(" ")[0].replace(",", "")) for text in bars["text"]]

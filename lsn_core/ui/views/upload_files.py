@@ -129,6 +129,11 @@ def choose(files: dict[str, Arrived]) -> Arrived:
     return files[st.session_state[SHOWN]]
 
 
+def is_kept(view: View, file: Arrived) -> bool:
+    """Whether a file is kept for the session, and so offered on the Anatomy page."""
+    return any(upload.token == file.token for upload in uploads.kept(view.atlas.layout))
+
+
 def _show_kept(view: View, upload: Upload) -> None:
     st.markdown(f"It is kept for this session as **{named(upload.ticket.key)}**.")
     if is_saved(view, upload):

@@ -98,6 +98,11 @@ def sentence(one: Beside) -> str:
     return words.neighbours_sentence(one.found, one.part.where, one.identical)
 
 
+def nearest(one: Beside) -> str:
+    """The code of the language that it is most like."""
+    return one.found.languages[one.found.order[0]]
+
+
 def neighbours_figure(one: Beside) -> tuple[go.Figure, Described]:
     """The languages, most alike first."""
     found, order = one.found, one.found.order

@@ -15,8 +15,11 @@ _PHASES = {
 }
 
 
-def cost_sentence(tickets: int, there: int, levels: int, steps_a_round: int) -> str:
-    """Markdown on what is to be trained: `there` of the tickets are finished, each has so many levels."""
+def cost_sentence(tickets: int, there: int, levels: int, steps_a_round: int | None) -> str:
+    """Markdown on what is to be trained: `there` of the tickets are finished, each has so many levels.
+
+    `steps_a_round` is None where a round's length is known only when the text is read.
+    """
     if not tickets:
         return "**No training**: the largest pretrained weights are kept, which takes some seconds."
     left = tickets - there
@@ -25,9 +28,14 @@ def cost_sentence(tickets: int, there: int, levels: int, steps_a_round: int) -> 
     if not left:
         return f"{text}Nothing is left to train."
     rounds = left * (levels + 1)
+    text += (
+        f"Each is trained {levels + 1} times: once as the whole model, and once at each of "
+        f"{_count(levels, 'sparsity', 'sparsities')}. That makes "
+    )
+    if steps_a_round is None:
+        return f"{text}**{_count(rounds, 'round')}**; how many steps each has is known when the text is read."
     return (
-        f"{text}Each is trained {levels + 1} times: once as the whole model, and once at each of "
-        f"{_count(levels, 'sparsity', 'sparsities')}. That makes {_count(rounds, 'round')} of "
+        f"{text}{_count(rounds, 'round')} of "
         f"{_count(steps_a_round, 'step')}: **{_count(rounds * steps_a_round, 'training step')}** in all."
     )
 
