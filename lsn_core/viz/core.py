@@ -17,10 +17,8 @@ PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px
 FRAME = 100  # px, of a figure outside its axes, about
 BESIDE = 230  # px, what the languages by themselves take up beside it, but for a row each
-MARK, LETTERS = (
-    6,
-    16,
-)  # px, half a mark of what is expected with what is left free around it; a number's height
+MARK = 8  # px, half a mark of what is expected, with what is left free around it
+LETTERS = 16  # px, a number's height
 BAR_ROW = 26  # px, a language
 NUMBERS_UP_TO = 16  # bars; beyond it there is no room for a number over each
 LEAST_REACH = 0.5  # percentage points that the strongest colour stands for at least

@@ -89,13 +89,11 @@ def scores_figure(scores: pd.DataFrame, metric: str, theme: Theme) -> go.Figure:
         metric: what `value` is, for the axis.
     """
     colours = (theme.first, theme.second)
-    lines = [
-        Line(
-            str(name),
-            rows.groupby("sparsity")["value"].apply(list).to_dict(),
-            colours[int(rows["language_rank"].iloc[0])],
-            bool(rows["control"].iloc[0]),
-        )
-        for name, rows in scores.groupby("name", sort=False)
-    ]
+    lines = []
+    for name, rows in scores.groupby("name", sort=False):
+        values: dict[float, list[float]] = {}
+        for sparsity, value in zip(rows["sparsity"], rows["value"], strict=True):
+            values.setdefault(float(sparsity), []).append(float(value))
+        colour = colours[int(rows["language_rank"].iloc[0])]
+        lines.append(Line(str(name), values, colour, control=bool(rows["control"].iloc[0])))
     return lines_figure(lines, metric, theme)

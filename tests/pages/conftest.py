@@ -53,7 +53,7 @@ def visit(atlases: Path, monkeypatch: pytest.MonkeyPatch) -> Visit:
     monkeypatch.delenv("LSN_ATLAS", raising=False)
 
     def first_visit(page: str, query: Mapping[str, str] | None = None, **tokens: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=60)
+        app = AppTest.from_file(str(APP), default_timeout=180)
         for key, value in {**(query or {}), **tokens}.items():
             app.query_params[key] = value
         app.switch_page(f"pages/{page}.py")

@@ -170,7 +170,8 @@ def _readable(sentence: str) -> str:
     """A finding as the pages write: tasks in words, a true minus, a space before per cent."""
 
     def in_words(found: re.Match[str]) -> str:
-        return f"**{' and '.join(map(task_name, found[1].split(' and ')))}**"
+        first, *others = map(task_name, found[1].split(" and "))
+        return f"**{' and '.join([first, *(f'{name[:1].lower()}{name[1:]}' for name in others)])}**"
 
     named = re.sub(r"^\*\*([^*]+)\*\*", in_words, sentence)
     return re.sub(r"(?<=\d)%", " %", re.sub(r"(?<![\w.])-(?=\d)", "−", named))

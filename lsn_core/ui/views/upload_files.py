@@ -205,7 +205,7 @@ def _confirm(view: View, file: Arrived) -> None:
                 "Method",
                 methods,
                 index=methods.index(hint.method or "imp"),
-                format_func=lambda one: METHOD_NAMES[one],
+                format_func=lambda one: METHOD_NAMES[one].capitalize(),
                 key=f"method_{file.token}",
                 persist_state="session",
                 width=180,
