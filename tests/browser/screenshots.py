@@ -48,6 +48,7 @@ WITHOUT_FIGURE = {"discover", "methods", "report-empty", "upload"}
 PATIENCE_MS = 180_000  # for a first view of a large atlas on a busy machine
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
+LOADED = "() => !document.querySelector('[data-testid=stSkeleton]')"
 CONTENT_HEIGHT = """
 () => Math.max(...[...document.querySelectorAll(
     "[data-testid=stMainBlockContainer], [data-testid=stSidebarUserContent]"
@@ -78,6 +79,7 @@ def take(
         if name not in WITHOUT_FIGURE:
             wait_for_figure(page, PATIENCE_MS)
         wait_until_quiet(page, PATIENCE_MS)
+        page.wait_for_function(LOADED, timeout=PATIENCE_MS)
         page.set_viewport_size({"width": width, "height": max(800, int(page.evaluate(CONTENT_HEIGHT)))})
         page.wait_for_timeout(500)
         file = out / f"{name}-{theme}-{width}.png"
