@@ -220,20 +220,18 @@ def _numbers_over_bars(fig: go.Figure, percent: Measured, pixel: float, theme: T
     for expected in np.sort(np.stack([percent.reference, percent.chance]), axis=0):
         struck = (expected > places - MARK * pixel) & (expected < places + (MARK + LETTERS) * pixel)
         places = np.where(struck, np.maximum(expected, places) + MARK * pixel, places)
-    fig.add_trace(
-        go.Scatter(
-            x=np.arange(len(percent.value)),
-            y=places,
-            mode="text",
-            text=[bar_number(value) for value in percent.value],
-            textposition="top center",
-            textfont={"size": 11, "color": theme.ink},
-            cliponaxis=False,
-            hoverinfo="skip",
-            showlegend=False,
+    for k, place in enumerate(places):
+        fig.add_annotation(
             name="numbers",
+            x=k,
+            y=float(place),
+            text=bar_number(percent.value[k]),
+            showarrow=False,
+            yanchor="bottom",
+            borderpad=0,
+            bgcolor=theme.background,  # where the line of what is expected runs through it
+            font={"size": 11, "color": theme.ink},
         )
-    )
 
 
 def _alone_words(value: float, low: float, high: float, reference: float, chance: float) -> str:
