@@ -108,13 +108,5 @@ def test_scatter_carries_its_cells_and_rings_the_chosen() -> None:
     assert "<b>Swahili → English</b>" in named(fig, "pairs").text[1]
     assert "+0.020" in named(fig, "pairs").text[1]
     assert list(named(fig, "chosen").y) == [0.02]
-    assert list(fig.layout.yaxis.ticktext) == [
-        "−0.010",
-        "−0.005",
-        "0",
-        "+0.005",
-        "+0.010",
-        "+0.015",
-        "+0.020",
-    ]
+    assert list(fig.layout.yaxis.ticktext) == ["−0.01", "0", "+0.01", "+0.02"]
     assert scatter_figure([], ("a", "b"), (2, 3), LIGHT).layout.xaxis.range == (0, 1)
