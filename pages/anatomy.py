@@ -30,7 +30,7 @@ for line in anatomy_view.notes(anatomy):
     st.caption(line)
 
 maps = st.container()
-st.subheader("One weight matrix", anchor=False)
+st.header("One weight matrix", anchor=False)
 matrix = controls.matrix(layout, anatomy_view.first_matrix(anatomy), address)
 say(anatomy_view.matrix_sentence(anatomy, matrix))
 
@@ -39,19 +39,19 @@ with maps:
     sides = ("left", "right") if second is not None else ("left",)
     for column, side, name in zip(columns, sides, anatomy.names, strict=False):
         with column:
-            st.subheader(f"{name}: share of weights kept", anchor=False)
+            st.header(f"{name}: share of weights kept", anchor=False)
             key = f"anatomy_{side}"
             fig, about = anatomy_view.density_map(anatomy, side, matrix)
             figure_block(fig, about, key, partial(controls.take_matrix, key, layout))
     if second is not None:
         columns = st.columns(2, gap="medium")
         with columns[0]:
-            st.subheader("What the two share", anchor=False)
+            st.header("What the two share", anchor=False)
             show = controls.compare(anatomy_view.shows(anatomy), address)
             fig, about = anatomy_view.compared_map(anatomy, show, matrix)
             figure_block(fig, about, "anatomy_both", partial(controls.take_matrix, "anatomy_both", layout))
     with columns[1]:
-        st.subheader("Attention heads", anchor=False)
+        st.header("Attention heads", anchor=False)
         all_heads = anatomy_view.heads_map(anatomy, matrix)
         if all_heads is None:
             st.info(anatomy_view.NO_HEADS)

@@ -24,14 +24,14 @@ for line in core_view.notes(core):
 
 left, right = st.columns([3, 2], gap="medium")
 with left:
-    st.subheader("How many languages keep a weight", anchor=False)
+    st.header("How many languages keep a weight", anchor=False)
     figure_block(*core_view.bars(core), "core_bars")
 with right:
-    st.subheader("Kept by one language alone", anchor=False)
+    st.header("Kept by one language alone", anchor=False)
     say(core_view.alone_sentence(core))
     figure_block(*core_view.alone(core), "core_alone")
 
-st.subheader("What the core scores by itself", anchor=False)
+st.header("What the core scores by itself", anchor=False)
 try:
     scores = core_scores_view.select(view, at_least)
 except states.CannotDraw as stop:
@@ -42,7 +42,7 @@ else:
         st.caption(notes)
     figure_block(*core_scores_view.figure(view, scores), "core_scores")
 
-st.subheader("Which languages keep what others remove", anchor=False)
+st.header("Which languages keep what others remove", anchor=False)
 with st.container(horizontal=True, key="set_controls"):
     which = controls.sets(len(view.languages), address)
 try:
@@ -52,7 +52,7 @@ try:
 except states.CannotDraw as stop:
     states.show(stop.trouble, "no_sets")
 
-st.subheader("Where the core is larger or smaller than expected", anchor=False)
+st.header("Where the core is larger or smaller than expected", anchor=False)
 if core.has_reference:
     say(core_view.places_sentence(core))
     figure_block(*core_view.places(core), "core_places")

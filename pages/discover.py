@@ -23,7 +23,7 @@ job = discover_view.choose_run(board, frame.address)
 if job is not None:
     discover_view.watch(board, job, may)
 
-st.subheader("A new run", anchor=False)
+st.header("A new run", anchor=False)
 chosen, places = discover_view.ask(given, frame.address)
 verdict = discover_form.judge(chosen, given)
 for control, sentence in verdict.wrong.items():

@@ -10,5 +10,5 @@ from lsn_core.ui.views import methods_view  # noqa: E402 - after the frame, as o
 
 methods_view.show_findings(frame.content)
 for section in methods_view.SECTIONS:
-    st.subheader(section.heading, anchor=section.heading.lower().replace(" ", "-"))
+    st.header(section.heading, anchor=section.heading.lower().replace(" ", "-"))
     st.markdown(section.text)

@@ -23,6 +23,8 @@ overlap_view.check(view, need=2)
 say(overlap_view.sentence(view, part))
 if gaps := overlap_view.gaps(view):
     st.caption(gaps)
+with st.container(key="levels_about"):
+    st.caption(overlap_view.LEVELS)
 with st.container(horizontal=True, key="levels"):
     for level in overlap_view.levels(view, part.single):
         known = math.isfinite(level.value)
@@ -31,13 +33,14 @@ with st.container(horizontal=True, key="levels"):
 left, right = st.columns([3, 2], gap="medium")
 with right:
     pair = controls.pair(view.languages, address)
-fig, about = overlap_view.languages_figure(view, part, pair, order_by)
+room = overlap_view.EMBEDDED_ROOM if st.context.is_embedded else None
+fig, about = overlap_view.languages_figure(view, part, pair, order_by, room)
 with left:
     figure_block(fig, about, "overlap_map", lambda: controls.take_click("overlap_map", view.languages))
 with right:
     if pair is None:
         figure_block(
-            *overlap_view.ranking_figure(view, part),
+            *overlap_view.ranking_figure(view, part, fig.layout.height),
             "ranking",
             lambda: controls.take_click("ranking", view.languages),
         )
@@ -51,26 +54,28 @@ with right:
                 icon=":material/arrow_forward:",
                 query_params=address.link("transfer") | {"cell": ".".join(pair)},
             )
-        figure_block(*pair_view.layers_figure(view, pair), "pair_layers")
+        figure_block(
+            *pair_view.layers_figure(view, pair, overlap_view.beside(fig.layout.height)), "pair_layers"
+        )
 
 if pair is not None:
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("By component", anchor=False)
+        st.header("By component", anchor=False)
         figure_block(*pair_view.components_figure(view, pair), "pair_components")
     with right:
-        st.subheader("Shared and exclusive weights", anchor=False)
+        st.header("Shared and exclusive weights", anchor=False)
         figure_block(*pair_view.weights_figure(view, pair, part), "pair_weights")
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Scores by sparsity", anchor=False)
+        st.header("Scores by sparsity", anchor=False)
         scores = pair_view.scores_by_sparsity(view, pair)
         if scores is None:
             st.info("This atlas has no scores for these languages.")
         else:
             figure_block(*scores, "pair_scores")
     with right:
-        st.subheader("How well they serve each other", anchor=False)
+        st.header("How well they serve each other", anchor=False)
         try:
             found = pair_view.transfer(view, pair)
         except states.CannotDraw as stop:

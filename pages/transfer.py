@@ -47,9 +47,8 @@ def between_languages() -> None:
             subnetworks.link(view, address, chosen, transfer_view.METHOD, found.sparsity)
         figure_block(*transfer_view.levels_figure(view, found, chosen), "transfer_levels")
 
-    left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader("Does overlap go with transfer?", anchor=False)
+        st.header("Does overlap go with transfer?", anchor=False)
         try:
             overlap = transfer_view.overlap_of(view, found)
         except states.CannotDraw as stop:
@@ -62,7 +61,7 @@ def between_languages() -> None:
                 lambda: controls.take_cell("transfer_link", found.languages),
             )
     with right:
-        st.subheader("Best donors", anchor=False)
+        st.header("Best donors", anchor=False)
         if words := transfer_view.donor_words(found):
             say(words)
         figure_block(*transfer_view.donors_figure(view, found), "transfer_donors")
@@ -70,7 +69,7 @@ def between_languages() -> None:
 
 def between_tasks() -> None:
     """One language: its sub-network for one task on another."""
-    st.subheader("From another task", anchor=False)
+    st.header("From another task", anchor=False)
     source = controls.source_task(task_transfer_view.sources(view), address)
     scores = task_transfer_view.select(view, source)
     say(task_transfer_view.sentence(view, source, scores))

@@ -51,7 +51,7 @@ figure_block(
     extra=("Newick", tree.newick, "nwk"),
 )
 
-st.subheader("Beside the family tree", anchor=False)
+st.header("Beside the family tree", anchor=False)
 known = tree_view.known_families(view, part, linkage, tree)
 if note := tree_view.families_note(tree, known):
     st.caption(note)

@@ -8,7 +8,7 @@ from lsn_core.ui import shell
 
 view, address = shell.enter("upload")
 
-from lsn_core.ui import controls, states
+from lsn_core.ui import controls, states, subnetworks
 from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import upload_files, upload_view
 
@@ -18,7 +18,7 @@ upload_files.show_files(view)
 upload_files.show_expected(view)
 
 if files := upload_files.sound(view):
-    st.subheader("Beside the languages of the atlas", anchor=False)
+    st.header("Beside the languages of the atlas", anchor=False)
     with st.container(horizontal=True, key="controls"):
         file = upload_files.choose(files)
         part = controls.part(view.atlas.layout, address, side_by_side=False)
@@ -29,10 +29,12 @@ if files := upload_files.sound(view):
         states.show(stop.trouble)
     else:
         say(upload_view.sentence(beside))
+        if upload_files.is_kept(view, file):
+            subnetworks.link_upload(view, address, file.token, upload_view.nearest(beside), beside.level)
         for remark in upload_view.remarks(beside):
             st.caption(remark)
         figure_block(*upload_view.neighbours_figure(beside), "upload_beside")
-    st.subheader("Where it keeps weights", anchor=False)
+    st.header("Where it keeps weights", anchor=False)
     say(upload_view.density_sentence(view, file))
     left, right = st.columns(2, gap="medium")
     with left:

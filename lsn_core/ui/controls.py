@@ -13,6 +13,7 @@ from lsn_core.languages import in_paper_order
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.ui.address import Address
 from lsn_core.viz.labels import everyone, matrix_name, plain_name, scope_name, task_name
+from lsn_core.viz.words.anatomy import place_name
 
 SIDE_BY_SIDE = "all"
 NO_PAIR = "none"
@@ -71,13 +72,13 @@ KIND_HELP = (
 )
 SHOWS = {
     "own": "Own",
-    "dense": "Dense",
+    "dense": "Whole model",
     "random": "Random",
     "base": "Pretrained alone",
     "score": "Nothing",
 }
 SHOW_HELP = (
-    "Own: the sub-network that was found for the target itself. Dense: the whole model, nothing removed. "
+    "Own: the sub-network that was found for the target itself. Whole model: nothing removed (dense). "
     "Random: as many weights in every matrix, drawn by lot. Pretrained alone: the largest pretrained "
     "weights, found for no language. Nothing: the score as it is."
 )
@@ -100,11 +101,15 @@ COMPARE_HELP = (
 
 @dataclass(frozen=True)
 class Part:
-    """The part of the model that is looked at; `scope` is None for all the parts of a kind, side by side."""
+    """The part of the model that is looked at; `scope` is None for all the parts of a kind, side by side.
+
+    `matrix` is what a single weight matrix is called within a sentence.
+    """
 
     by: str
     scope: str | None
     scopes: tuple[str, ...]
+    matrix: str = ""
 
     @property
     def single(self) -> str:
@@ -119,7 +124,7 @@ class Part:
         if self.by == "component":
             return f"in the {self.single} matrices"
         if self.by == "matrix":
-            return f"in matrix {self.single}"
+            return f"in {self.matrix}"
         return f"in {scope_name(self.single).lower()}"
 
 
@@ -133,15 +138,18 @@ def part(layout: Layout, address: Address, side_by_side: bool = True) -> Part:
         return Part(by, "total", scopes)
     options = [*([SIDE_BY_SIDE] if side_by_side and by in ("layer", "component") else []), *scopes]
     chosen = address.choose("scope", {scope: scope for scope in options}, options[0], "the part")
+    lines = _matrix_lines(layout) if by == "matrix" else {scope: scope_name(scope) for scope in scopes}
     st.selectbox(
         "Which",
         options,
         key="scope",
         persist_state="session",
-        width=260,
-        format_func=lambda scope: "All, side by side" if scope == SIDE_BY_SIDE else scope_name(scope),
+        width=420 if by == "matrix" else 220,
+        format_func=lambda scope: "All, side by side" if scope == SIDE_BY_SIDE else lines[scope],
     )
-    return Part(by, None if chosen == SIDE_BY_SIDE else chosen, scopes)
+    if by != "matrix":
+        return Part(by, None if chosen == SIDE_BY_SIDE else chosen, scopes)
+    return Part(by, chosen, scopes, _matrix_words(layout, chosen))
 
 
 def order(address: Address) -> str:
@@ -380,13 +388,11 @@ def compare(shows: Sequence[str], address: Address) -> str:
 def matrix(layout: Layout, default: str, address: Address) -> Matrix:
     """Choose one weight matrix. A click on a cell sets the same control, through `take_matrix`."""
     chosen = address.choose("matrix", {name: name for name in layout.names}, default, "the matrix")
-    lines = {one.name: matrix_name(one.stack, one.layer, one.component) for one in layout.matrices}
-    several = {line for line, count in Counter(lines.values()).items() if count > 1}
     st.selectbox(
         "Weight matrix",
         list(layout.names),
         key="matrix",
-        format_func=lambda name: f"{lines[name]} · {name}" if lines[name] in several else lines[name],
+        format_func=_matrix_lines(layout).__getitem__,
         persist_state="session",
         width=420,
         help="Or click a cell of a map above.",
@@ -407,6 +413,21 @@ def clicked_matrix(points: Sequence[Mapping[str, Any]], layout: Layout) -> str |
     data = points[0].get("customdata") if points else None
     name = data[0] if isinstance(data, (list, tuple)) and len(data) == 1 else data
     return name if isinstance(name, str) and name in layout.names else None
+
+
+def _matrix_lines(layout: Layout) -> dict[str, str]:
+    """Each matrix of a model on a line of its own: by its place, and its name where several share one."""
+    lines = {one.name: matrix_name(one.stack, one.layer, one.component) for one in layout.matrices}
+    several = {line for line, count in Counter(lines.values()).items() if count > 1}
+    return {name: f"{line} · {name}" if line in several else line for name, line in lines.items()}
+
+
+def _matrix_words(layout: Layout, name: str) -> str:
+    """A matrix within a sentence."""
+    one = layout.matrices[layout.index(name)]
+    layer = "none" if one.layer is None else f"{one.stack}.{one.layer}"
+    words = place_name(layer, one.component)
+    return f"{words} ({name})" if _matrix_lines(layout)[name].endswith(f" · {name}") else words
 
 
 def _pair_token(first: str, second: str) -> str:

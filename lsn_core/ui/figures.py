@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
+from lsn_core.analysis.provenance import Origin
 from lsn_core.ui import pins, shell, store
 from lsn_core.ui.view import View
 from lsn_core.viz.described import SVG_TITLE, Described, chart_config, to_csv
@@ -54,11 +55,12 @@ def figure_block(
     key: str,
     on_select: Callable[[], None] | None = None,
     extra: tuple[str, Callable[[], str], str] | None = None,
+    origin: Origin | None = None,
 ) -> None:
     """Draw the figure with all that belongs under it.
 
     `on_select` is called after a click on a point. `extra` is one more download: its name, what makes the
-    text, the ending of the file.
+    text, the ending of the file. `origin` is where the numbers come from, if not from what the side bar chooses.
     """
     select: dict[str, Any] = {}
     if on_select is not None:
@@ -96,7 +98,7 @@ def figure_block(
                 key=f"html_{key}",
                 help="One file that shows this figure, alive, with no network",
             )
-            _pin_button(fig, about, key)
+            _pin_button(fig, about, key, origin)
             if extra is not None:
                 st.download_button(
                     extra[0],
@@ -113,7 +115,7 @@ def figure_block(
             numbers.dataframe(about.table, hide_index=True, width="stretch")
 
 
-def _pin_button(fig: go.Figure, about: Described, key: str) -> None:
+def _pin_button(fig: go.Figure, about: Described, key: str, origin: Origin | None) -> None:
     """Pin the figure as it is now, or take it out of the report again."""
     frame = shell.frame()
     pinned = _pinned(fig, about, key)
@@ -121,7 +123,7 @@ def _pin_button(fig: go.Figure, about: Described, key: str) -> None:
         "Pin" if pinned is None else "Pinned",
         key=f"pin_{key}",
         on_click=_pin if pinned is None else _unpin,
-        args=(fig, about, key, frame, frame.sentence) if pinned is None else (pinned,),
+        args=(fig, about, key, frame, frame.sentence, origin) if pinned is None else (pinned,),
         help="Keep this figure, as it is now, for your report"
         if pinned is None
         else "In your report; press to take it out again",
@@ -137,14 +139,18 @@ def _pinned(fig: go.Figure, about: Described, key: str) -> str | None:
     return found if found in others else None
 
 
-def _pin(fig: go.Figure, about: Described, key: str, frame: shell.Frame, sentence: str) -> None:
+def _pin(
+    fig: go.Figure, about: Described, key: str, frame: shell.Frame, sentence: str, origin: Origin | None
+) -> None:
+    if origin is None and isinstance(frame.content, View):
+        origin = store.origin(frame.content)
     exhibit = Exhibit.of(
         fig,
         frame.page.title,
         replace(about, table=about.table.copy()),
         sentence=sentence,
         link=shell.link(frame),
-        origin=store.origin(frame.content) if isinstance(frame.content, View) else None,
+        origin=origin,
     )
     refused = pins.add(pins.Pin.of(key, exhibit))
     if refused is not None:

@@ -23,7 +23,7 @@ _LAST = "last_frame"  # that of the run before, for parts of a page that run aga
 
 STYLE = """
 <style>
-    [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; max-width: 1400px; }
+    [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; padding-bottom: 3rem; max-width: 1400px; }
     @media (max-width: 640px) {
         [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
     }
@@ -51,7 +51,7 @@ DARK_STYLE = """
 EMBEDDED_STYLE = """
 <style>
     [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
-    .st-key-controls, .st-key-levels, .st-key-pair, .st-key-cell, .st-key-clade, .st-key-set_controls,
+    .st-key-controls, .st-key-levels, .st-key-levels_about, .st-key-pair, .st-key-cell, .st-key-clade, .st-key-set_controls,
     [class*="st-key-save_"], [class*="st-key-numbers_"] { display: none; }
     [data-testid="stMainBlockContainer"] { padding: 0.25rem 1rem; max-width: none; }
     [data-testid="stMainBlockContainer"] h1 { font-size: 1.1rem; padding: 0; }

@@ -65,7 +65,7 @@ def sidebar(root: Path, address: Address, heeds: Collection[str]) -> View | stat
             "Method",
             methods,
             key="method",
-            format_func=lambda m: METHOD_NAMES[m],
+            format_func=lambda m: METHOD_NAMES[m].capitalize(),
             help=METHOD_HELP,
         )
 

@@ -299,7 +299,7 @@ def note_old_tables() -> None:
 def show(trouble: Trouble, name: str = "trouble") -> None:
     """Draw it; where a page has several, each needs a name of its own."""
     with st.container(border=True, key=name):
-        st.subheader(trouble.heading, anchor=False)
+        st.header(trouble.heading, anchor=False)
         st.markdown(trouble.text)
         for command in trouble.commands:
             st.code(command, language=None, wrap_lines=True)

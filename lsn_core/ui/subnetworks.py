@@ -143,6 +143,19 @@ def link(view: View, address: Address, pair: tuple[str, str], method: str, spars
         )
 
 
+def link_upload(view: View, address: Address, upload: str, language: str, sparsity: float) -> None:
+    """Draw the link to an upload that is kept, by its token, beside the sub-network of a language."""
+    there = {source.token: source for source in _of_atlas(view, view.atlas, home=True)}
+    beside = language_at(view, there, language, view.method, sparsity)
+    if beside is not None:
+        st.page_link(
+            "pages/anatomy.py",
+            label=f"See it beside {plain_name(language)}, down to single matrices",
+            icon=":material/arrow_forward:",
+            query_params=address.link("anatomy") | {"left": f"{_UPLOADED}{upload}", "right": beside.token},
+        )
+
+
 def choose(
     side: str, there: Mapping[str, Source], by_default: SubNetwork | None, address: Address
 ) -> SubNetwork | None:

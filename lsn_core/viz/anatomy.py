@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from lsn_core.viz.heatmap import Colours, around_zero
+from lsn_core.viz.heatmap import Colours, around_zero, coloraxis
 from lsn_core.viz.theme import Theme, axis, faint, figure, legend, title
 
 PICTURE = 340  # px
@@ -46,36 +46,20 @@ def picture_figure(
     down, across = (
         np.append(np.arange(0, extent, step), extent) - 0.5 for extent, step in zip(shape, block, strict=True)
     )
+    number = f"{'+' if shown.signed else ''}.{shown.digits}f"
     fig.add_trace(
         go.Heatmap(
             z=np.asarray(percent, dtype=np.float32),
             x=across.astype(np.float32),
             y=down.astype(np.float32),
             coloraxis="coloraxis",
-            hovertemplate=f"around row %{{y:.0f}}, column %{{x:.0f}}: %{{z:{shown.number}}} %<extra></extra>",
+            hovertemplate=f"around row %{{y:.0f}}, column %{{x:.0f}}: %{{z:{number}}} %<extra></extra>",
             name=shown.title,
         )
     )
     fig.update_layout(
         shapes=[] if heads is None else _between(heads, shape, theme),
-        coloraxis={
-            "colorscale": [list(stop) for stop in (theme.balance if shown.diverging else theme.amount)],
-            "cmin": shown.low,
-            "cmax": shown.high,
-            "colorbar": {
-                "orientation": "h",
-                "thickness": 10,
-                "len": 1.0,
-                "x": 0.5,
-                "y": -54 / (PICTURE - 110),
-                "yanchor": "top",
-                "outlinewidth": 0,
-                "tickformat": shown.number,
-                "tickfont": {"size": 11, "color": theme.quiet},
-                "nticks": 5,
-                "title": {"text": shown.title, "side": "top", "font": {"size": 12, "color": theme.quiet}},
-            },
-        },
+        coloraxis=coloraxis(shown, theme, below=54 / (PICTURE - 110)),
         xaxis=axis(
             theme,
             range=[-0.5, shape[1] - 0.5],

@@ -40,7 +40,7 @@ def hex_colour(lightness: float, chroma: float, hue: float) -> str:
 
 
 def scale(stops: Sequence[Lch], steps: int = 33) -> list[tuple[float, str]]:
-    """A Plotly colour scale through OKLCH stops set evenly along it."""
+    """A Plotly colour scale through OKLCH stops set evenly along it; a stop without chroma has its neighbours' hues."""
     if len(stops) < 2 or steps < 2:
         raise ValueError("a colour scale needs at least two stops and two steps")
     result = []
@@ -50,6 +50,10 @@ def scale(stops: Sequence[Lch], steps: int = 33) -> list[tuple[float, str]]:
         left = min(int(place), len(stops) - 2)
         share = place - left
         low, high = stops[left], stops[left + 1]
+        if low[1] == 0:
+            low = (low[0], 0.0, high[2])
+        if high[1] == 0:
+            high = (high[0], 0.0, low[2])
         mixed = [a + (b - a) * share for a, b in zip(low, high, strict=True)]
         result.append((position, hex_colour(mixed[0], mixed[1], mixed[2])))
     return result

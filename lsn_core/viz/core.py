@@ -15,6 +15,10 @@ from lsn_core.viz.theme import Theme, axis, figure, legend, title
 
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px
+FRAME = 100  # px, of a figure outside its axes, about
+BESIDE = 230  # px, what the languages by themselves take up beside it, but for a row each
+MARK = 8  # px, half a mark of what is expected, with what is left free around it
+LETTERS = 16  # px, a number's height
 BAR_ROW = 26  # px, a language
 NUMBERS_UP_TO = 16  # bars; beyond it there is no room for a number over each
 LEAST_REACH = 0.5  # percentage points that the strongest colour stands for at least
@@ -45,7 +49,8 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
     ks = np.arange(len(weights))
     core = ks >= at_least
     spread = (percent.high > percent.low).any()
-    fig = figure(theme, height=BARS, showlegend=True, hovermode="x unified", barmode="overlay")
+    height = max(BARS, (len(weights) - 1) * BAR_ROW + BESIDE)
+    fig = figure(theme, height=height, showlegend=True, hovermode="x unified", barmode="overlay")
     for name, colour, shown in (("in the core", theme.first, core), ("not in the core", theme.pale, ~core)):
         fig.add_trace(
             go.Bar(
@@ -89,7 +94,7 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
             )
     top = np.nanmax([percent.high, percent.reference, percent.chance])
     if len(ks) <= NUMBERS_UP_TO:
-        _numbers_over_bars(fig, percent, top, theme)
+        _numbers_over_bars(fig, percent, 1.1 * top / (height - FRAME), theme)
     fig.update_layout(
         legend=legend(theme),
         xaxis=axis(
@@ -169,6 +174,7 @@ def alone_figure(languages: Sequence[str], weights: Measured, shared: float, the
             range=[0, 1.06 * top or 1],
             showgrid=True,
             nticks=5,
+            tickformat=",",
         ),
         yaxis=axis(theme, autorange="reversed", ticks=""),
     )
@@ -208,26 +214,24 @@ def bar_number(percent: float) -> str:
     return "0" if percent == 0 else "<0.01"
 
 
-def _numbers_over_bars(fig: go.Figure, percent: Measured, top: float, theme: Theme) -> None:
-    """Each bar's number, moved above a mark that would be struck through it."""
-    places = np.array(percent.high)
+def _numbers_over_bars(fig: go.Figure, percent: Measured, pixel: float, theme: Theme) -> None:
+    """Each bar's number, moved above a mark that would be struck through it; `pixel` is what one is worth."""
+    places = percent.high + 2 * pixel
     for expected in np.sort(np.stack([percent.reference, percent.chance]), axis=0):
-        struck = (expected > places - 0.02 * top) & (expected < places + 0.08 * top)
-        places = np.where(struck, np.maximum(expected, places) + 0.015 * top, places)
-    fig.add_trace(
-        go.Scatter(
-            x=np.arange(len(percent.value)),
-            y=places,
-            mode="text",
-            text=[bar_number(value) for value in percent.value],
-            textposition="top center",
-            textfont={"size": 11, "color": theme.ink},
-            cliponaxis=False,
-            hoverinfo="skip",
-            showlegend=False,
+        struck = (expected > places - MARK * pixel) & (expected < places + (MARK + LETTERS) * pixel)
+        places = np.where(struck, np.maximum(expected, places) + MARK * pixel, places)
+    for k, place in enumerate(places):
+        fig.add_annotation(
             name="numbers",
+            x=k,
+            y=float(place),
+            text=bar_number(percent.value[k]),
+            showarrow=False,
+            yanchor="bottom",
+            borderpad=0,
+            bgcolor=theme.background,  # where the line of what is expected runs through it
+            font={"size": 11, "color": theme.ink},
         )
-    )
 
 
 def _alone_words(value: float, low: float, high: float, reference: float, chance: float) -> str:

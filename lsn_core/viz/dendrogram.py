@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import mixed
 from lsn_core.viz.labels import hover_names, language_label
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, title
 from lsn_core.viz.words.tree import FIRM, support_words
 
 PALER = 0.4  # how far a weak clade's colour goes towards the background
@@ -116,6 +116,7 @@ def tree_figure(
     labels = [language_label(languages[leaf]) for leaf in order]
     row = ROW_HEIGHT if any("<br>" in label for label in labels) else LOW_ROW_HEIGHT
     fig = figure(theme, height=count * row + MARGIN_HEIGHT + (CUT_ROOM if cut else 0), hoverdistance=30)
+    line = max(cut.height, floor) if cut is not None and len(cut.groups) > 1 else None
     draw_branches(fig, joined, colours)
     fig.add_trace(
         go.Scatter(
@@ -123,7 +124,7 @@ def tree_figure(
             y=[m.middle for m in joined],
             mode="markers+text" if support is not None else "markers",
             marker={"size": 9, "color": colours, "line": {"color": theme.background, "width": 1.5}},
-            text=_support_numbers(joined, shares, (top - floor) * LABEL_SHARE),
+            text=_support_numbers(joined, shares, (top - floor) * LABEL_SHARE, line),
             textposition="middle right",
             textfont={"size": 11, "color": theme.quiet},
             cliponaxis=False,
@@ -155,7 +156,7 @@ def tree_figure(
         xaxis=axis(
             theme,
             range=[top + 0.06 * (top - floor), floor],
-            title={"text": distance_label, "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, distance_label),
             showline=True,
             ticks="outside",
             nticks=6,
@@ -169,8 +170,8 @@ def tree_figure(
             ticktext=labels,
         ),
     )
-    if cut is not None and len(cut.groups) > 1:
-        _cut_line(fig, max(cut.height, floor), len(cut.groups), theme)
+    if cut is not None and line is not None:
+        _cut_line(fig, line, len(cut.groups), theme)
     _frame(fig, joined, languages, chosen, theme)
     return fig
 
@@ -239,8 +240,11 @@ def shown_heights(joined: Sequence[Merge]) -> tuple[float, float]:
     return max(0.0, low - 0.5 * max(high - low, 0.1 * high)), high
 
 
-def _support_numbers(joined: Sequence[Merge], shares: Sequence[float | None], reach: float) -> list[str]:
-    """The number beside each join, where there is room: no branch runs through it, and no other number.
+def _support_numbers(
+    joined: Sequence[Merge], shares: Sequence[float | None], reach: float, line: float | None
+) -> list[str]:
+    """The number beside each join, where there is room: no branch runs through it, nor the cut's line, and no other
+    number.
 
     Of two joins too close for both, the better supported keeps its own. `reach` is the room a number takes
     along the heights. The whole tree is in every resample and has none.
@@ -257,7 +261,8 @@ def _support_numbers(joined: Sequence[Merge], shares: Sequence[float | None], re
             and other.left - LABEL_ROWS / 2 < merge.middle < other.right + LABEL_ROWS / 2
             for other in joined
         )
-        if share is None or np.isnan(share) or len(merge.leaves) > len(joined) or crowded:
+        struck = line is not None and 0 < merge.height - line < reach
+        if share is None or np.isnan(share) or len(merge.leaves) > len(joined) or crowded or struck:
             continue
         texts[index] = f" {100 * share:.0f}"
         taken.append(merge)

@@ -9,11 +9,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.labels import plain_name, signed
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.ticks import signed_ticks
 
 ROW = 30  # px
 SCATTER_HEIGHT = 340  # px
-KEY = "large: mean, rings: seeds"
+KEY = "large: mean, rings: single seeds"
 ROOM = 0.06  # of the range of values, left free on either side
 
 
@@ -28,11 +29,11 @@ class Dots:
 
 
 def dots_figure(
-    rows: Sequence[Dots], title: str, digits: int, theme: Theme, differences: bool = False
+    rows: Sequence[Dots], label: str, digits: int, theme: Theme, differences: bool = False
 ) -> go.Figure:
-    """A large dot a row for the mean, small rings for the seeds; rows without a value are left out.
+    """A large dot a row for the mean, small rings on top for the seeds; rows without a value are left out.
 
-    `title` is for the axis; `differences` draws a line at zero and writes values with their sign.
+    `label` is for the axis; `differences` draws a line at zero and writes values with their sign.
     """
     known = [row for row in rows if np.isfinite(row.value)]
     fig = figure(theme, height=(len(known) + 1) * ROW + 90, hoverdistance=30)
@@ -49,17 +50,6 @@ def dots_figure(
     ]
     fig.add_trace(
         go.Scatter(
-            x=[value for value, _, _ in rings],
-            y=[place for _, place, _ in rings],
-            mode="markers",
-            marker={"symbol": "circle-open", "size": 7, "color": theme.quiet, "line": {"width": 1.5}},
-            text=[f"{known[place].name}<br>seed {seed}: {written(value)}" for value, place, seed in rings],
-            hovertemplate="%{text}<extra></extra>",
-            name="seeds",
-        )
-    )
-    fig.add_trace(
-        go.Scatter(
             x=[row.value for row in known],
             y=list(range(len(known))),
             mode="markers+text",
@@ -73,19 +63,29 @@ def dots_figure(
             name="mean",
         )
     )
+    fig.add_trace(
+        go.Scatter(
+            x=[value for value, _, _ in rings],
+            y=[place for _, place, _ in rings],
+            mode="markers",
+            marker={"size": 6, "color": theme.background, "line": {"width": 1.5, "color": theme.quiet}},
+            text=[f"{known[place].name}<br>seed {seed}: {written(value)}" for value, place, seed in rings],
+            hovertemplate="%{text}<extra></extra>",
+            name="seeds",
+        )
+    )
     if differences:
         fig.add_vline(x=0, line={"color": theme.quiet, "width": 1, "dash": "dash"}, layer="below")
-    seen = [row.value for row in known] + [value for value, _, _ in rings] + [0.0] * differences
+    low, high = _range(
+        [row.value for row in known] + [value for value, _, _ in rings] + [0.0] * differences, digits
+    )
     fig.update_layout(
         xaxis=axis(
             theme,
-            range=_range(seen, digits),
+            range=[low, high],
             showgrid=True,
-            nticks=5,
-            title={
-                "text": f"{title}<br>{KEY}" if rings else title,
-                "font": {"color": theme.quiet, "size": 12},
-            },
+            title=title(theme, f"{label}<br>{KEY}" if rings else label),
+            **(signed_ticks(low, high, 5) if differences else {"nticks": 5}),
         ),
         yaxis=axis(
             theme,
@@ -148,22 +148,17 @@ def scatter_figure(
         )
     )
     fig.add_hline(y=0, line={"color": theme.quiet, "width": 1, "dash": "dash"}, layer="below")
-    title = {"font": {"color": theme.quiet, "size": 12}}
+    low, high = _range([0.0, *(point.y for point in known)], digits[1])
     fig.update_layout(
         xaxis=axis(
             theme,
             range=_range([point.x for point in known], digits[0]),
             nticks=5,
             showline=True,
-            title=title | {"text": titles[0]},
+            title=title(theme, titles[0]),
         ),
         yaxis=axis(
-            theme,
-            range=_range([0.0, *(point.y for point in known)], digits[1]),
-            nticks=6,
-            showgrid=True,
-            tickformat=f"+.{digits[1]}f",
-            title=title | {"text": titles[1]},
+            theme, range=[low, high], showgrid=True, title=title(theme, titles[1]), **signed_ticks(low, high)
         ),
     )
     return fig

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from lsn_core.languages import FAMILY_TREE, language, leaves, relatives
 from lsn_core.viz.labels import plain_name
-from lsn_core.viz.theme import Theme
+from lsn_core.viz.theme import Theme, legend
 
 UNKNOWN = "family unknown"
 LEGEND = 46  # px, room for the names of the branches above a figure
@@ -72,17 +72,7 @@ def add_legend(fig: go.Figure, languages: Sequence[str], theme: Theme, y: float 
         )
     fig.update_layout(
         showlegend=True,
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": y,
-            "yanchor": "bottom",
-            "font": {"size": 11, "color": theme.ink},
-            "bgcolor": "rgba(0,0,0,0)",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
+        legend=legend(theme) | {"y": y},
     )
 
 

@@ -16,10 +16,15 @@ from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
 from lsn_core.viz.families import LEGEND, add_band, add_legend
 from lsn_core.viz.labels import language_label, plain_name, signed
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.ticks import signed_ticks
 
 CELL = 40  # px, height of a row
-TREE = 90  # px, room for the tree
+LEAST_CELL, TWO_LINES = (
+    18,
+    32,
+)  # px, of a row where there is little room, and of one that holds a name in two scripts
+TREE, LOW_TREE = 90, 50  # px, room for the tree
 FOOT = 104  # px, room for column labels and the colour bar
 LEAST_TITLED = 160  # px, height of rows with a title beside them
 TITLE = 22  # px, room for the title of the columns
@@ -45,10 +50,10 @@ class Colours:
     digits: int
     signed: bool = False
 
-    @property
-    def number(self) -> str:
-        """d3 format of a value."""
-        return f"{'+' if self.signed else ''}.{self.digits}f"
+    def written(self, value: float) -> str:
+        """A value as it stands in a cell: with a true minus, and with a plus where differences are shown."""
+        text = signed(value, self.digits)
+        return text if self.signed else text.removeprefix("+")
 
 
 def colours(title: str, values: np.ndarray, digits: int, whole: tuple[float, float] | None) -> Colours:
@@ -94,6 +99,7 @@ def overlap_heatmap(
     theme: Theme,
     linkage: np.ndarray | None = None,
     chosen: tuple[str, str] | None = None,
+    room: float | None = None,
 ) -> go.Figure:
     """The heatmap, languages in the order given, their branches in a band beside them, their tree above.
 
@@ -103,18 +109,21 @@ def overlap_heatmap(
         hover: (n, n) texts for the cells, `<br>` between lines.
         linkage: scipy linkage whose leaf k is `languages[k]`, or None for no tree.
         chosen: the pair to outline.
+        room: px that the figure may be high; rows and tree are made lower for it, as far as they stay readable.
     """
     count = len(languages)
-    tree = TREE if linkage is not None else 0
-    height = count * CELL + tree + FOOT + LEGEND
+    tree = 0 if linkage is None else TREE if room is None else LOW_TREE
+    cell = CELL if room is None else min(CELL, max(LEAST_CELL, (room - tree - FOOT - LEGEND) / count))
+    height = round(count * cell + tree + FOOT + LEGEND)
     fig = figure(theme, height=height, hoverdistance=60)
-    middle = 1.0 if not tree else count * CELL / (count * CELL + tree)
+    middle = 1.0 if not tree else count * cell / (count * cell + tree)
+    name = language_label if cell >= TWO_LINES else plain_name
     fig.update_layout(
-        coloraxis=_coloraxis(shown, theme, offset=46 / (height - FOOT - LEGEND)),
+        coloraxis=coloraxis(shown, theme, below=46 / (height - FOOT - LEGEND)),
         xaxis=_cell_axis(theme, languages, list(languages), side="bottom", anchor="y")
         | {"domain": [BAND + BAND_GAP, 1]},
         xaxis2=_band_axis(theme),
-        yaxis=_cell_axis(theme, languages, [language_label(code) for code in languages], reverse=True)
+        yaxis=_cell_axis(theme, languages, [name(code) for code in languages], reverse=True)
         | {"domain": [0, middle], "anchor": "x2"},
     )
     add_band(fig, languages, theme, "x2")
@@ -168,13 +177,12 @@ def directed_heatmap(
     count = len(languages)
     height = max(count * CELL, LEAST_TITLED) + FOOT + TITLE
     fig = figure(theme, height=height, hoverdistance=60)
-    titled = {"standoff": 6, "font": {"color": theme.quiet, "size": 12}}
     names = [language_label(code) for code in languages]
     fig.update_layout(
-        coloraxis=_coloraxis(shown, theme, offset=(46 + TITLE) / (height - FOOT - TITLE)),
+        coloraxis=coloraxis(shown, theme, below=(46 + TITLE) / (height - FOOT - TITLE)),
         xaxis=_cell_axis(theme, languages, list(languages), side="bottom", anchor="y")
-        | {"title": titled | {"text": column_title}},
-        yaxis=_cell_axis(theme, languages, names, reverse=True) | {"title": titled | {"text": row_title}},
+        | {"title": title(theme, column_title)},
+        yaxis=_cell_axis(theme, languages, names, reverse=True) | {"title": title(theme, row_title)},
     )
     _cells(fig, values, theme, numbers=count <= NUMBERS_UP_TO, shown=shown, texts=texts)
     _points(fig, languages, hover, size=26)
@@ -201,10 +209,10 @@ def layer_heatmaps(
     panel, gap = max(count * PANEL_CELL, LEAST_PANEL), 34
     inner = rows * panel + (rows - 1) * gap
     fig = figure(theme, height=inner + FOOT + 6 + LEGEND, hoverdistance=30)
-    fig.update_layout(margin={"t": 30}, coloraxis=_coloraxis(shown, theme, offset=18 / inner))
+    fig.update_layout(margin={"t": 30}, coloraxis=coloraxis(shown, theme, below=18 / inner))
     start, spare = BAND + BAND_GAP, 0.041
     width = (1 - start - (PANEL_COLUMNS - 1) * spare) / PANEL_COLUMNS
-    for index, (title, values) in enumerate(panels.items()):
+    for index, (name, values) in enumerate(panels.items()):
         row, column = divmod(index, PANEL_COLUMNS)
         top = 1 - row * (panel + gap) / inner
         left = start + column * (width + spare)
@@ -231,10 +239,10 @@ def layer_heatmaps(
             fig.update_layout({f"xaxis{band}": _band_axis(theme)})
             add_band(fig, languages, theme, f"x{band}", place["yaxis"])
         _cells(fig, values, theme, numbers=False, shown=shown, texts=None, **place)
-        _points(fig, languages, hover[title], size=9, **place)
+        _points(fig, languages, hover[name], size=9, **place)
         _outline(fig, languages, chosen, theme, width=1.5, mirrored=True, **place)
         fig.add_annotation(
-            text=title,
+            text=name,
             x=left,
             y=top,
             xref="paper",
@@ -253,7 +261,11 @@ def _band_axis(theme: Theme) -> dict[str, object]:
     return axis(theme, domain=[0, BAND], range=[-0.5, 0.5], visible=False, anchor="y")
 
 
-def _coloraxis(shown: Colours, theme: Theme, offset: float) -> dict[str, object]:
+def coloraxis(shown: Colours, theme: Theme, below: float) -> dict[str, object]:
+    """The colours of a figure's cells with their bar, which lies so far below the plot, in units of its height."""
+    marks = {"tickformat": f".{shown.digits}f", "nticks": 5}
+    if shown.signed:
+        marks = signed_ticks(shown.low, shown.high)
     return {
         "colorscale": [list(stop) for stop in (theme.balance if shown.diverging else theme.amount)],
         "cmin": shown.low,
@@ -263,12 +275,11 @@ def _coloraxis(shown: Colours, theme: Theme, offset: float) -> dict[str, object]
             "thickness": 10,
             "len": 1.0,
             "x": 0.5,
-            "y": -offset,
+            "y": -below,
             "yanchor": "top",
             "outlinewidth": 0,
-            "tickformat": shown.number,
             "tickfont": {"size": 11, "color": theme.quiet},
-            "nticks": 5,
+            **marks,
             "title": {"text": shown.title, "side": "top", "font": {"size": 12, "color": theme.quiet}},
         },
     }
@@ -349,7 +360,7 @@ def _numbers(
     for colour, cells in ((DARK_INK, known & bright), (BRIGHT_INK, known & ~bright)):
         text = [
             [
-                texts.get((row, column), _written(values[row, column], shown)) if cells[row, column] else " "
+                texts.get((row, column), shown.written(values[row, column])) if cells[row, column] else " "
                 for column in range(len(values))
             ]
             for row in range(len(values))
@@ -367,10 +378,6 @@ def _numbers(
                 **place,
             )
         )
-
-
-def _written(value: float, shown: Colours) -> str:
-    return signed(value, shown.digits) if shown.signed else f"{value:{shown.number}}"
 
 
 def _points(
@@ -410,16 +417,21 @@ def _outline(
     first, second = (languages.index(code) for code in chosen)
     cells = {(first, second), (second, first)} if mirrored else {(first, second)}
     for row, column in cells:
+        frame(fig, row, column, theme, width, xref=xaxis, yref=yaxis)
+
+
+def frame(fig: go.Figure, row: int, column: int, theme: Theme, width: float = 2.5, **axes: str) -> None:
+    """Outline a cell, with a line around the outline that sets it off from cells of any colour."""
+    for colour, thickness in ((theme.background, 2.2 * width), (theme.accent, width)):
         fig.add_shape(
             type="rect",
             x0=column - 0.5,
             x1=column + 0.5,
             y0=row - 0.5,
             y1=row + 0.5,
-            xref=xaxis,
-            yref=yaxis,
-            line={"color": theme.accent, "width": width},
+            line={"color": colour, "width": thickness},
             layer="above",
+            **axes,
         )
 
 

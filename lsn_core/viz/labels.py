@@ -21,6 +21,13 @@ METHOD_NAMES = {
     "random": "random control",
 }
 PRETRAINED = "Pretrained alone"
+_METRICS = {
+    "masked top-1": ("hidden pieces guessed right", "share of hidden word pieces guessed right"),
+    "span top-1": ("hidden pieces guessed right", "share of the pieces of hidden spans guessed right"),
+    "accuracy": ("share of right answers", "share of right answers"),
+    "entity F1": ("entity F1", "mean of the share of entities found and of the share found that is right"),
+}
+"""A metric on an axis, and what it means; each is a number from 0 to 1."""
 
 
 def plain_name(code: str) -> str:
@@ -98,6 +105,19 @@ def signed(value: float, digits: int) -> str:
 def p_value(value: float) -> str:
     """A p-value with as many digits as say something."""
     return f"{value:.2f}" if value >= 0.1 else f"{value:.1g}"
+
+
+def metric_name(metric: str) -> str:
+    """What a score is, on an axis or within a sentence; a metric that is not known here goes by its own name."""
+    return _METRICS[metric][0] if metric in _METRICS else metric
+
+
+def metric_line(metric: str) -> str:
+    """What a score is, with its short name, to begin a sentence with."""
+    if metric not in _METRICS:
+        return f"{metric[:1].upper()}{metric[1:]}"
+    meaning = _METRICS[metric][1]
+    return f"{meaning[:1].upper()}{meaning[1:]} ({metric})"
 
 
 def task_name(task: str) -> str:

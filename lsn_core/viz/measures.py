@@ -10,13 +10,16 @@ class Measure:
     """A measure, for readers.
 
     `token` stands for it in the address, `key` in `analysis.calibration`; `name`, `axis` and `help` are words
-    for it, and `digits` says how many its values are written with. `whole` is its natural range for colours, or None where the values' own range says more.
+    for it, `bar` those beside a scale of colours, `formula` how it is computed, and `digits` says how many its values
+    are written with. `whole` is its natural range for colours, or None where the values' own range says more.
     """
 
     token: str
     key: str
     name: str
     axis: str
+    bar: str
+    formula: str
     help: str
     digits: int
     whole: tuple[float, float] | None
@@ -28,7 +31,9 @@ NEUTRALITY = Measure(
     token="neutrality",
     key="neutrality",
     name="Neutrality",
-    axis="neutrality N",
+    axis="neutrality",
+    bar="neutrality (0: pretrained alone, 1: same language)",
+    formula="Neutrality = (Jaccard − pretrained alone) / (same language − pretrained alone)",
     help="Where a pair stands between two known points: 0 is the overlap that the pretrained weights alone "
     "bring about, 1 the overlap of one language with itself under another seed.",
     digits=2,
@@ -41,6 +46,8 @@ ABOVE_REFERENCE = Measure(
     key="jaccard-reference",
     name="Jaccard − pretrained alone",
     axis="Jaccard − pretrained alone",
+    bar="Jaccard − pretrained alone",
+    formula="The Jaccard index of two languages less the one that the pretrained weights alone would give",
     help="The overlap less what two languages would show if all they had in common were the sizes of the "
     "pretrained weights. Above 0, they share more than that.",
     digits=4,
@@ -52,6 +59,8 @@ ABOVE_CHANCE = Measure(
     key="excess",
     name="Jaccard − chance",
     axis="Jaccard − chance",
+    bar="Jaccard − chance",
+    formula="The Jaccard index of two languages less that of chance",
     help="The overlap less that of two random sub-networks with as many weights in every matrix. Far "
     "above 0 for any two languages, because both prune the same pretrained weights.",
     digits=3,
@@ -62,6 +71,8 @@ JACCARD = Measure(
     key="jaccard",
     name="Jaccard",
     axis="Jaccard",
+    bar="Jaccard index (1: the same weights)",
+    formula="Jaccard index = weights kept by both / weights kept by either",
     help="Weights kept by both languages, as a share of the weights kept by either: 0 is no weight in "
     "common, 1 the same weights. Read it beside chance and pretrained alone.",
     digits=3,

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.labels import plain_name
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, legend, title
 
 ROW = 42  # px, a language
 APART = 0.15  # of a row, between one network's mark and the next
@@ -73,20 +73,8 @@ def networks_figure(
     for place in range(1, len(languages)):
         fig.add_hline(y=place - 0.5, line={"color": theme.line, "width": 1}, layer="below")
     fig.update_layout(
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "font": {"size": 11, "color": theme.ink},
-            "bgcolor": "rgba(0,0,0,0)",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
-        xaxis=axis(
-            theme, showgrid=True, nticks=6, title={"text": metric, "font": {"color": theme.quiet, "size": 12}}
-        ),
+        legend=legend(theme),
+        xaxis=axis(theme, showgrid=True, nticks=6, title=title(theme, metric)),
         yaxis=axis(
             theme,
             tickmode="array",

@@ -41,7 +41,7 @@ def language_order(
     matrices: Matrices, measure: Measure, scope: str
 ) -> tuple[tuple[str, ...], np.ndarray | None, str]:
     """The languages in leaf order, the tree over them with leaf k for language k, and words on the two."""
-    for name, distance in (("neutrality", "1 − N"), ("jaccard", "1 − J")):
+    for name, distance in (("neutrality", "1 − neutrality"), ("jaccard", "1 − Jaccard")):
         if name == "neutrality" and measure is not NEUTRALITY:
             continue
         try:
@@ -66,12 +66,13 @@ def language_map(
     linkage: np.ndarray | None,
     theme: Theme,
     chosen: Pair | None = None,
+    room: float | None = None,
 ) -> go.Figure:
-    """The heatmap of one scope in the order and under the tree of `language_order`."""
+    """The heatmap of one scope in the order and under the tree of `language_order`, in `room` pixels of height."""
     found = matrices(measure.key, scope, order)
     hover = cell_texts(matrices, measure, found)
     shown = colours(measure, found.value)
-    return heatmap.overlap_heatmap(order, drawn(found, measure), hover, shown, theme, linkage, chosen)
+    return heatmap.overlap_heatmap(order, drawn(found, measure), hover, shown, theme, linkage, chosen, room)
 
 
 def drawn(found: LanguageMatrix, measure: Measure) -> np.ndarray:
@@ -88,7 +89,7 @@ def colours(measure: Measure, values: np.ndarray) -> heatmap.Colours:
     if measure is NEUTRALITY:
         index = np.arange(values.shape[-1])
         different[..., index, index] = np.nan
-    return heatmap.colours(measure.axis, different, measure.digits, measure.whole)
+    return heatmap.colours(measure.bar, different, measure.digits, measure.whole)
 
 
 def cell_texts(matrices: Matrices, measure: Measure, found: LanguageMatrix) -> list[list[str]]:

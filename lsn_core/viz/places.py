@@ -8,8 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import readable_on
-from lsn_core.viz.heatmap import Colours
-from lsn_core.viz.labels import signed
+from lsn_core.viz.heatmap import Colours, coloraxis, frame
 from lsn_core.viz.theme import Theme, axis, figure, title
 
 ROW = 30  # px, a layer
@@ -70,7 +69,7 @@ def places_map(
             marker={"symbol": "square", "size": 24, "opacity": 0},
             selected=hidden,
             unselected=hidden,
-            text=[_number(values[cell], shown) if known[cell] else "" for cell in cells],
+            text=[shown.written(values[cell]) if known[cell] else "" for cell in cells],
             textfont={"size": 11, "color": [_ink(values[cell], shown, theme) for cell in cells]},
             customdata=None if keys is None else [keys[row][column] for row, column in cells],
             hovertext=[hover[row][column] for row, column in cells],
@@ -84,28 +83,9 @@ def places_map(
             place = {"x0": end, "x1": end, "y0": -0.5, "y1": len(rows) - 0.5}
         fig.add_shape(type="line", line={"color": theme.background, "width": 6}, layer="above", **place)
     if chosen is not None:
-        row, column = chosen
-        edges = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
-        fig.add_shape(type="rect", line={"color": theme.accent, "width": 2.5}, layer="above", **edges)
+        frame(fig, *chosen, theme)
     fig.update_layout(
-        coloraxis={
-            "colorscale": [list(stop) for stop in (theme.balance if shown.diverging else theme.amount)],
-            "cmin": shown.low,
-            "cmax": shown.high,
-            "colorbar": {
-                "orientation": "h",
-                "thickness": 10,
-                "len": 1.0,
-                "x": 0.5,
-                "y": -74 / inner,
-                "yanchor": "top",
-                "outlinewidth": 0,
-                "tickformat": shown.number,
-                "tickfont": {"size": 11, "color": theme.quiet},
-                "nticks": 5,
-                "title": {"text": shown.title, "side": "top", "font": {"size": 12, "color": theme.quiet}},
-            },
-        },
+        coloraxis=coloraxis(shown, theme, below=74 / inner),
         xaxis=axis(
             theme,
             range=[-0.5, len(columns) - 0.5],
@@ -139,10 +119,6 @@ def layer_mark(layer: str, several_stacks: bool) -> str:
 def broken(name: str) -> str:
     """A component's name over several lines, for a narrow column."""
     return name.replace("-", "-<br>").replace(" ", "<br>")
-
-
-def _number(value: float, shown: Colours) -> str:
-    return signed(value, shown.digits) if shown.signed else f"{value:.{shown.digits}f}"
 
 
 def _ink(value: float, shown: Colours, theme: Theme) -> str:

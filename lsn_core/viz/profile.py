@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.labels import scope_name
-from lsn_core.viz.theme import Theme, axis, faint, figure, legend
+from lsn_core.viz.theme import Theme, axis, faint, figure, legend, title
 
 HEIGHT = 300
 ROW = 34
@@ -40,9 +40,11 @@ class Profile:
         return np.array(words), f"{self.name} %{{{axis}:.{digits}f}}%{{customdata}}<extra></extra>"
 
 
-def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go.Figure:
+def layer_profile(
+    profile: Profile, label: str, digits: int, theme: Theme, height: float = HEIGHT
+) -> go.Figure:
     """The measure as a line over the layers, its interval as a band, the levels as dashed lines."""
-    fig = figure(theme, height=HEIGHT, showlegend=True, hovermode="x unified")
+    fig = figure(theme, height=height, showlegend=True, hovermode="x unified")
     places = list(range(len(profile.scopes)))
     low, high = shown_range(profile)
     near, far = _levels(profile, low, high, digits)
@@ -91,12 +93,12 @@ def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go
             tickmode="array",
             tickvals=places,
             ticktext=_layer_marks(profile.scopes),
-            title={"text": "<br>".join(["layer", *far]), "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, "<br>".join(["layer", *far])),
             range=[-0.3, len(places) - 0.7],
         ),
         yaxis=axis(
             theme,
-            title={"text": title, "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, label),
             showgrid=True,
             range=[low, high],
             nticks=6,
@@ -105,7 +107,7 @@ def layer_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go
     return fig
 
 
-def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -> go.Figure:
+def component_profile(profile: Profile, label: str, digits: int, theme: Theme) -> go.Figure:
     """The measure for each row, a component or another, as a dot with its interval, beside the levels as small strokes."""
     count = len(profile.scopes)
     fig = figure(theme, height=count * ROW + 110, showlegend=True)
@@ -154,7 +156,7 @@ def component_profile(profile: Profile, title: str, digits: int, theme: Theme) -
         legend=legend(theme) | {"itemsizing": "constant"},
         xaxis=axis(
             theme,
-            title={"text": "<br>".join([title, *far]), "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, "<br>".join([label, *far])),
             range=[low, high],
             showgrid=True,
             nticks=5,

@@ -9,9 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.labels import plain_name
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, title
 
-ROW = 30
+ROW = 30  # px
+FOOT = 80  # px, room for the axis and what stands over the rows
+FEWEST_EACH = 4  # pairs at either end
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class RankedPair:
     high: float
 
 
+def each_in(height: float) -> int:
+    """How many pairs at either end make a figure of about this height, in pixels; never fewer than a few."""
+    return max(FEWEST_EACH, int((height - FOOT) // ROW - 2) // 2)
+
+
 def extremes(pairs: Sequence[RankedPair], each: int = 6) -> list[RankedPair]:
     """The `each` most and the `each` least alike pairs, most alike first; all of them if there are few."""
     known = sorted((p for p in pairs if np.isfinite(p.value)), key=lambda p: -p.value)
@@ -34,7 +41,7 @@ def ranking_figure(
     pairs: Sequence[RankedPair],
     left_out: int,
     levels: dict[str, float],
-    title: str,
+    label: str,
     digits: int,
     theme: Theme,
 ) -> go.Figure:
@@ -45,7 +52,7 @@ def ranking_figure(
     count = len(pairs)
     half = count // 2 if left_out else count
     places = [k + (1 if k >= half else 0) for k in range(count)]
-    fig = figure(theme, height=(count + 1) * ROW + 80)
+    fig = figure(theme, height=(count + 1) * ROW + FOOT)
     low = min(float(np.nanmin([p.low, p.value])) for p in pairs)
     high = max(float(np.nanmax([p.high, p.value])) for p in pairs)
     drawn = []
@@ -63,7 +70,7 @@ def ranking_figure(
             )
             drawn.append((name, level, colour))
         elif np.isfinite(level):
-            title += f"<br>{name} {level:.{digits}f}<br>(off this scale)"
+            label += f"<br>{name} {level:.{digits}f}<br>(off this scale)"
     for name, level, colour in drawn:
         fig.add_annotation(
             x=level,
@@ -111,7 +118,7 @@ def ranking_figure(
             range=[low - room, high + room],
             showgrid=True,
             nticks=5,
-            title={"text": title, "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, label),
         ),
         yaxis=axis(theme, tickmode="array", tickvals=places, ticktext=ticks, range=[max(places) + 0.6, -0.6]),
     )

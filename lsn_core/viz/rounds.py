@@ -10,14 +10,14 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import hex_colour
 from lsn_core.viz.labels import language_label, plain_name
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.scores import REMOVED, Line, lines_figure
+from lsn_core.viz.theme import Theme, axis, figure, title
 
 CELL = 34  # px, height of a row
 FOOT = 62  # px, room for the labels below
 SCORES_HEIGHT = 330  # px
 LEGEND_ROW = 24  # px, about four names
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
-REMOVED = "weights removed, % (0: the whole model)"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
             tickmode="array",
             tickvals=list(range(columns)),
             ticktext=[str(10 * k) for k in range(columns)],
-            title={"text": REMOVED, "font": {"color": theme.quiet, "size": 12}},
+            title=title(theme, REMOVED),
             range=[-0.5, columns - 0.5],
         ),
         yaxis=axis(
@@ -100,64 +100,15 @@ def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, the
     A language has one colour and one symbol. Of several methods, the first is drawn solid, the others dotted.
     `levels` is how many tenths of the weights will be removed, for the axis.
     """
-    fig = figure(theme, height=SCORES_HEIGHT + LEGEND_ROW * (len(lines) // 4), showlegend=True)
     languages = list(dict.fromkeys(line.language for line in lines))
     methods = list(dict.fromkeys(line.method for line in lines))
+    drawn = []
     for line in lines:
         place, first = languages.index(line.language), line.method == methods[0]
-        x = sorted(line.values)
-        means = np.array([np.mean(line.values[level]) for level in x])
         name = plain_name(line.language) + ("" if first else f", {line.method}")
-        fig.add_trace(
-            go.Scatter(
-                x=[100 * level for level in x],
-                y=means,
-                name=name,
-                legendgroup=line.language,
-                mode="lines+markers",
-                line={"color": _colour(place, theme), "width": 2, "dash": "solid" if first else "dot"},
-                marker={"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8},
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [max(line.values[level]) - mean for level, mean in zip(x, means, strict=True)],
-                    "arrayminus": [
-                        mean - min(line.values[level]) for level, mean in zip(x, means, strict=True)
-                    ],
-                    "thickness": 1,
-                    "width": 2,
-                },
-                customdata=[len(line.values[level]) for level in x],
-                hovertemplate=f"{name}<br>%{{x:.0f}} % removed: %{{y:.3f}} (seeds so far: %{{customdata}})"
-                "<extra></extra>",
-            )
-        )
-    fig.update_layout(
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "font": {"size": 11, "color": theme.ink},
-            "bgcolor": "rgba(0,0,0,0)",
-        },
-        xaxis=axis(
-            theme,
-            title={"text": REMOVED, "font": {"color": theme.quiet, "size": 12}},
-            range=[-4, 10 * levels + 4],
-            dtick=10 if levels < 5 else 20,
-            showline=True,
-        ),
-        yaxis=axis(
-            theme,
-            title={"text": metric, "font": {"color": theme.quiet, "size": 12}},
-            showgrid=True,
-            nticks=6,
-            rangemode="tozero",
-        ),
-    )
-    return fig
+        symbol = SYMBOLS[place % len(SYMBOLS)]
+        drawn.append(Line(name, line.values, _colour(place, theme), not first, symbol))
+    return lines_figure(drawn, metric, theme, SCORES_HEIGHT + LEGEND_ROW * (len(lines) // 4), levels)
 
 
 def _mark(row: LanguageRounds, column: int) -> str:

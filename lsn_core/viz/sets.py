@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.core import CHANCE, PRETRAINED
 from lsn_core.viz.labels import everyone, plain_name
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, figure, legend, title
 
 LANGUAGE_ROW = 20  # px
 COUNTS = 220  # px
@@ -103,11 +103,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
             line={"color": theme.ink, "width": 1.5},
         )
     fig.update_layout(
-        legend={
-            **{"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
-            **{"font": {"size": 11, "color": theme.ink}, "bgcolor": "rgba(0,0,0,0)"},
-            **{"itemclick": False, "itemdoubleclick": False},
-        },
+        legend=legend(theme),
         xaxis=axis(theme, range=[-0.6, len(columns) - 0.4], showticklabels=False, ticks="", anchor="y2"),
         yaxis=axis(
             theme,
@@ -116,10 +112,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
             showgrid=True,
             dtick=_ticks(columns),
             tickformat=",~r",
-            title={
-                "text": "weights that exactly these keep<br>(logarithmic)",
-                "font": {"color": theme.quiet, "size": 12},
-            },
+            title=title(theme, "weights that exactly these keep<br>(logarithmic)"),
         ),
         yaxis2=axis(
             theme,

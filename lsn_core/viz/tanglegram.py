@@ -124,7 +124,7 @@ def tanglegram_figure(
             theme, domain=[0, TREE], range=[top + 0.04 * (top - floor), floor], visible=False, anchor="y"
         ),
         xaxis2=axis(theme, domain=[TREE, 1 - TREE], range=[0, 1], visible=False, anchor="y"),
-        xaxis3=axis(theme, domain=[1 - TREE, 1], range=[0, 1.04 * height], visible=False, anchor="y"),
+        xaxis3=axis(theme, domain=[1 - TREE, 1], range=[0, 1.1 * height], visible=False, anchor="y"),
         yaxis=axis(theme, range=[count - 0.5, -0.5], visible=False),
     )
     return fig

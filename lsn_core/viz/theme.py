@@ -15,6 +15,8 @@ FONT_FAMILY = (
     "'Noto Naskh Arabic', 'Noto Sans Devanagari', sans-serif"
 )
 
+TITLE_STANDOFF = 8  # px between the labels of an axis and its title
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -54,9 +56,7 @@ LIGHT = Theme(
     both="#4b4f8f",
     amount=tuple(scale([(0.965, 0.035, 110), (0.65, 0.105, 205), (0.335, 0.115, 285)])),
     balance=tuple(
-        scale(
-            [(0.40, 0.115, 45), (0.69, 0.115, 60), (0.975, 0.004, 100), (0.69, 0.10, 235), (0.40, 0.115, 255)]
-        )
+        scale([(0.40, 0.115, 45), (0.69, 0.115, 60), (0.975, 0.0, 0), (0.69, 0.10, 235), (0.40, 0.115, 255)])
     ),
     kinds=("#0465af", "#c47d04", "#9b3b6e", "#0ea692", "#15592b", "#a682e1", "#481166"),
 )
@@ -75,9 +75,7 @@ DARK = Theme(
     both="#a9adf0",
     amount=tuple(scale([(0.27, 0.085, 285), (0.585, 0.105, 205), (0.90, 0.07, 110)])),
     balance=tuple(
-        scale(
-            [(0.84, 0.10, 65), (0.57, 0.115, 55), (0.30, 0.008, 240), (0.57, 0.105, 240), (0.84, 0.085, 230)]
-        )
+        scale([(0.84, 0.10, 65), (0.57, 0.115, 55), (0.30, 0.0, 0), (0.57, 0.105, 240), (0.84, 0.085, 230)])
     ),
     kinds=("#0586c4", "#ffd663", "#b95689", "#23dbc1", "#057836", "#c29fff", "#ad9907"),
 )
@@ -85,7 +83,7 @@ DARK = Theme(
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 
 
-def figure(theme: Theme, height: int, **layout: Any) -> go.Figure:
+def figure(theme: Theme, height: float, **layout: Any) -> go.Figure:
     """An empty figure in the theme: quiet axes, no template, room made for labels by the axes themselves.
 
     `height` is in pixels; the width is the page's.
@@ -124,13 +122,13 @@ def axis(theme: Theme, **settings: Any) -> dict[str, Any]:
         "linecolor": theme.line,
         "tickcolor": theme.line,
         "tickfont": {"color": theme.ink, "size": 12},
-        "title": {"font": {"color": theme.quiet, "size": 12}},
+        "title": title(theme, ""),
     } | settings
 
 
 def title(theme: Theme, text: str) -> dict[str, Any]:
-    """The title of an axis."""
-    return {"text": text, "font": {"color": theme.quiet, "size": 12}}
+    """The title of an axis, clear of the axis's labels however wide these are."""
+    return {"text": text, "standoff": TITLE_STANDOFF, "font": {"color": theme.quiet, "size": 12}}
 
 
 def legend(theme: Theme) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from lsn_core.languages import PAPER_LANGUAGES
 from tests.browser.driver import PATIENCE_MS, Server, launch, serve, wait_for_figure, wait_until_quiet
 from tests.synthetic_atlas import make_atlas, write_transfer
 
@@ -20,11 +21,13 @@ Visitor = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def atlases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an atlas, and one where all languages are so alike that chance is far off the scale."""
+    """A folder with an atlas, one where all languages are so alike that chance is far off the scale, and one of many
+    languages."""
     root = tmp_path_factory.mktemp("atlases")
     demo = make_atlas(root / "demo", LANGUAGES, levels=(0.3, 0.5, 0.8), heads=4)
     write_transfer(demo, LANGUAGES, kinds=("mask",))
     make_atlas(root / "alike", LANGUAGES, levels=(0.5,), drift=0.05)
+    make_atlas(root / "eleven", PAPER_LANGUAGES, methods=("imp",), levels=(0.5,))
     return root
 
 

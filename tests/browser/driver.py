@@ -91,16 +91,16 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
 
 
-def wait_for_figure(page: Page) -> None:
-    """Until the first figure is drawn."""
-    page.wait_for_selector(".stPlotlyChart[aria-label] .subplot", timeout=PATIENCE_MS, state="attached")
+def wait_for_figure(page: Page, patience: float = PATIENCE_MS) -> None:
+    """Until the first figure is drawn, for so many milliseconds at most."""
+    page.wait_for_selector(".stPlotlyChart[aria-label] .subplot", timeout=patience, state="attached")
 
 
-def wait_until_quiet(page: Page) -> None:
-    """Until the run has ended and nothing moves any more."""
-    page.wait_for_function(QUIET, timeout=PATIENCE_MS)
+def wait_until_quiet(page: Page, patience: float = PATIENCE_MS) -> None:
+    """Until the run has ended and nothing moves any more, twice for so many milliseconds at most."""
+    page.wait_for_function(QUIET, timeout=patience)
     page.wait_for_timeout(400)
-    page.wait_for_function(QUIET, timeout=PATIENCE_MS)
+    page.wait_for_function(QUIET, timeout=patience)
 
 
 def _wait_until_healthy(server: Server) -> None:

@@ -1,14 +1,14 @@
 """Pictures of every page, in light and dark, on a wide and a narrow screen.
 
 `python -m tests.browser.screenshots --out screenshots` shows the project's own atlases, or, where there is
-none, one made up for the purpose. `--atlases` names another folder of atlases.
+none, one made up for the purpose. `--atlases` names another folder of atlases, `--views` some of the views.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -44,11 +44,11 @@ VIEWS = {
     "tree-jaccard-single": "tree?measure=jaccard&linkage=single",
     "tree-group": "tree?measure=jaccard&groups=5&group=ur.hi&untangle=on",
 }
-WITHOUT_FIGURE = {"methods", "upload"}
-WITHOUT_FIGURE = {"methods", "report-empty"}
-WITHOUT_FIGURE = {"discover", "methods"}
+WITHOUT_FIGURE = {"discover", "methods", "report-empty", "upload"}
+PATIENCE_MS = 180_000  # for a first view of a large atlas on a busy machine
 THEMES = ("light", "dark")
 WIDTHS = (1280, 390)
+LOADED = "() => !document.querySelector('[data-testid=stSkeleton]')"
 CONTENT_HEIGHT = """
 () => Math.max(...[...document.querySelectorAll(
     "[data-testid=stMainBlockContainer], [data-testid=stSidebarUserContent]"
@@ -66,17 +66,20 @@ def files_to_upload(atlas: Atlas, folder: Path) -> list[Path]:
     return [whole, half]
 
 
-def take(server: Server, browser: Browser, out: Path, uploaded: list[Path]) -> Iterator[Path]:
+def take(
+    server: Server, browser: Browser, out: Path, views: Sequence[str], uploaded: list[Path]
+) -> Iterator[Path]:
     """Save one picture a view, theme and width; yields each file once it is there."""
-    for (name, address), theme, width in product(VIEWS.items(), THEMES, WIDTHS):
+    for name, theme, width in product(views, THEMES, WIDTHS):
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=theme)
         page = context.new_page()
-        page.goto(f"{server.url}/{address}")
+        page.goto(f"{server.url}/{VIEWS[name]}")
         if name == "upload-files":
             page.locator("input[type=file]").set_input_files([str(file) for file in uploaded])
         if name not in WITHOUT_FIGURE:
-            wait_for_figure(page)
-        wait_until_quiet(page)
+            wait_for_figure(page, PATIENCE_MS)
+        wait_until_quiet(page, PATIENCE_MS)
+        page.wait_for_function(LOADED, timeout=PATIENCE_MS)
         page.set_viewport_size({"width": width, "height": max(800, int(page.evaluate(CONTENT_HEIGHT)))})
         page.wait_for_timeout(500)
         file = out / f"{name}-{theme}-{width}.png"
@@ -90,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--atlases", type=Path, default=ROOT / "masks", help="folder of atlases")
+    parser.add_argument("--views", nargs="+", choices=VIEWS, default=list(VIEWS), help="which views (all)")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -103,7 +107,7 @@ def main() -> None:
                 (one for one in find_atlases(atlases) if one.name == "demo"), find_atlases(atlases)[0]
             )
             uploaded = files_to_upload(Atlas.open(shown), Path(scratch))
-            for file in take(server, browser, options.out, uploaded):
+            for file in take(server, browser, options.out, options.views, uploaded):
                 print(file)
             browser.close()
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import LANGUAGES, Visitor
 from tests.browser.driver import PATIENCE_MS, Server, wait_for_figure, wait_until_quiet
-from tests.browser.test_dashboard import cell, tokens
+from tests.browser.test_dashboard import CUT, cell, tokens
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE_MS)
@@ -87,6 +87,18 @@ def test_link_is_copied_and_restores_the_view(server: Server, visitor: Visitor, 
     expect(other.get_by_text("Arabic and Swahili share")).to_be_visible()
     assert tokens(other)["measure"] == "jaccard"
     assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count()
+
+
+@pytest.mark.parametrize("measure", ["neutrality", "above-reference"])
+def test_eleven_languages_fit_a_slide(server: Server, visitor: Visitor, measure: str) -> None:
+    page = visitor(f"{server.url}/overlap?embed=true&atlas=eleven&measure={measure}", wait=False)
+    page.set_viewport_size({"width": 960, "height": 540})
+    wait_for_figure(page)
+    wait_until_quiet(page)
+    chart = page.locator(".st-key-overlap_map .js-plotly-plot").bounding_box()
+    assert chart is not None
+    assert chart["y"] + chart["height"] <= 540
+    assert page.evaluate(CUT) == []
 
 
 def test_embedded_page_has_what_is_seen_and_no_more(server: Server, visitor: Visitor) -> None:

@@ -53,7 +53,7 @@ def visit(atlases: Path, monkeypatch: pytest.MonkeyPatch) -> Visit:
     monkeypatch.delenv("LSN_ATLAS", raising=False)
 
     def first_visit(page: str, query: Mapping[str, str] | None = None, **tokens: str) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=60)
+        app = AppTest.from_file(str(APP), default_timeout=180)
         for key, value in {**(query or {}), **tokens}.items():
             app.query_params[key] = value
         app.switch_page(f"pages/{page}.py")
@@ -69,5 +69,5 @@ def charts(app: AppTest) -> list[Any]:
 
 def said(app: AppTest) -> str:
     """All that is written on the page."""
-    blocks = (app.markdown, app.caption, app.subheader, app.info, app.warning, app.code)
+    blocks = (app.markdown, app.caption, app.header, app.subheader, app.info, app.warning, app.code)
     return "\n".join(element.value for kind in blocks for element in kind)

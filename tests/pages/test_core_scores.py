@@ -77,7 +77,7 @@ def test_figure_has_a_mark_a_network_and_language(visit: Visit, atlases: Path) -
     table = core_rows(Atlas.open(atlases / "scored"))
     traces = {trace["name"]: trace for trace in shown["data"]}
     assert list(traces) == [
-        *("core", "own sub-network", "largest pretrained, as many", "random, as many", "dense model"),
+        *("core", "own sub-network", "largest pretrained, as many", "random, as many", "whole model"),
     ]
     assert len({trace["marker"]["symbol"] for trace in traces.values()}) == 5
     order = [code for name in shown["layout"]["yaxis"]["ticktext"] for code, n in NAMES.items() if n == name]

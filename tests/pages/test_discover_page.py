@@ -163,6 +163,56 @@ def test_the_command_is_what_the_command_line_understands(
     assert "28 rounds of 30 steps: **840 training steps**" in said(app)
 
 
+def test_more_settings_are_what_the_command_line_understands(
+    visit: Visit, root: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lsn_core.cli import main
+
+    query = {"run_languages": "en", "run_seeds": "0", "run_rounds": "2", "run_preset": "paper-mlm"}
+    app = visit("discover", query | {"run_criterion": "wanda", "run_scope": "layer"})
+    assert not app.exception
+    assert not app.error
+    words = command_on(app)
+    assert words[4:] == shlex.split(
+        "--preset paper-mlm --model demo --task mlm --languages en --data cldr --method imp --seeds 0 --rounds 2 "
+        "--steps 30 --learning-rate 0.0005 --atlas masks/mine --criterion wanda --scope layer"
+    )
+    assert "Batches of 16 texts of up to 128 pieces, up to 160,000 texts a language" in said(app)
+    monkeypatch.chdir(root.parent)
+    assert main([*words[3:], "--dry-run"]) == 0
+    assert "90 steps in all" in capsys.readouterr().err
+    assert "**90 training steps** in all" in said(app)
+
+
+def test_a_preset_fills_in_the_form_and_passes_stand_for_steps(visit: Visit, root: Path) -> None:
+    app = visit("discover")
+    assert not any(word in command_on(app) for word in ("--preset", "--epochs", "--criterion", "--scope"))
+    app.selectbox(key="run_preset").set_value("paper-nli").run()
+    assert not app.exception
+    assert not app.error
+    assert command_on(app)[4:] == shlex.split(
+        "--preset paper-nli --model bert-base-multilingual-cased --task nli --languages en fr de zh ru es ur ar hi sw "
+        "--data hub:xnli --method imp --seeds 0 1 --rounds 9 --epochs 3 --learning-rate 5e-05 --atlas masks/mine"
+    )
+    assert "**200 rounds**; how many steps each has is known when the text is read" in said(app)
+    assert "XNLI has no Persian" in said(app)
+    again = visit("discover", app.query_params)
+    assert not again.warning
+    assert command_on(again) == command_on(app)
+    steps = visit("discover", {**app.query_params, "run_epochs": "0"})
+    assert "--steps 30" in " ".join(command_on(steps))
+
+
+def test_a_figure_of_a_run_comes_from_the_run(visit: Visit, root: Path) -> None:
+    keep(root, snapshot("finished", NOBODY.pid, done=True))
+    app = visit("discover", atlas="demo")
+    app.button(key="pin_watch_rounds").click().run()
+    assert not app.exception
+    origin = app.session_state["pins"].pins[0].exhibit.origin
+    assert (origin.atlas, origin.model, origin.tasks, origin.methods) == ("mine", "demo", ("mlm",), ("imp",))
+    assert dict(origin.facts)["Run"] == "finished, 4 of 4 sub-networks finished"
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [

@@ -115,7 +115,7 @@ def test_pair_opens_its_panel(visit: Visit, atlases: Path) -> None:
     assert not app.exception
     shown = figures(app)
     assert set(shown) == {"overlap_map", "pair_layers", "pair_components", "pair_weights", "pair_scores"}
-    assert len(shown["overlap_map"]["layout"]["shapes"]) == 2
+    assert len({(box["x0"], box["y0"]) for box in shown["overlap_map"]["layout"]["shapes"]}) == 2
     assert "English and Swahili stand at" in said(app)
     bars = shown["pair_weights"]["data"][0]
     numbers = [int(text.split(" ")[0].replace(",", "")) for text in bars["text"]]
@@ -254,7 +254,7 @@ def test_languages_can_be_chosen(visit: Visit) -> None:
     app.multiselect(key="languages").set_value(["fr", "sw"]).run()
     heatmap = next(t for t in figures(app)["overlap_map"]["data"] if t.get("coloraxis"))
     assert app.query_params["languages"] == "fr.sw"
-    assert heatmap["name"] == NEUTRALITY.axis
+    assert heatmap["name"] == NEUTRALITY.bar
     app.multiselect(key="languages").set_value(["fr"]).run()
     assert not figures(app)
     assert "Choose more languages" in said(app)
@@ -311,7 +311,7 @@ def test_damaged_ticket_is_named_and_the_page_goes_on(visit: Visit, atlases: Pat
     assert "mlm-fr-imp-s1.safetensors" in app.warning[0].value
     assert str(atlases) not in said(app)
     heatmap = next(t for t in figures(app)["overlap_map"]["data"] if t.get("coloraxis"))
-    assert heatmap["name"] == NEUTRALITY.axis
+    assert heatmap["name"] == NEUTRALITY.bar
     assert "Neutrality is undefined for French, which has one seed here." in said(app)
 
 

@@ -108,7 +108,7 @@ def test_pins_of_several_pages_and_atlases_are_put_in_order(visit: Visit) -> Non
     app.button(key=f"up_{third.id}").click().run()
     app.button(key=f"remove_{first.id}").click().run()
     assert board(app).pins == (third, second, fourth)
-    headings = [heading.value for heading in app.subheader]
+    headings = [heading.value for heading in app.header]
     assert headings == ["Figure 1. Language tree", "Figure 2. Overlap", "Figure 3. Overlap"]
 
 

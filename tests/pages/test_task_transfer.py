@@ -69,7 +69,7 @@ def test_it_is_there_without_transfer_between_languages_and_without_own(visit: V
     assert not app.exception
     assert "No transfer here" in said(app)
     names = [trace["name"] for trace in figures(app)["task_transfer"]["data"]]
-    assert names == ["sub-network for pos", "pretrained alone", "random", "dense model"]
+    assert names == ["sub-network for pos", "pretrained alone", "random", "whole model"]
 
 
 def test_the_command_where_there_is_none_and_nothing_with_one_task(visit: Visit) -> None:

@@ -84,7 +84,7 @@ def test_sentence_is_computed_from_the_table(visit: Visit, atlases: Path, kind: 
     assert f"differ by {(own[0] - own[1]).abs().mean():.3f} on average" in text
     mine = rows[rows["kind"] == kind]
     for control, words in (
-        ("dense", "the dense model"),
+        ("dense", "the whole model"),
         ("random", "random sub-networks"),
         ("base", "the pretrained weights alone"),
     ):
@@ -164,7 +164,7 @@ def test_cell_is_told_in_words_with_a_link_to_its_overlap(visit: Visit, atlases:
     (link,) = [link for link in app.get("page_link") if "share" in link.proto.label]
     assert "pair=sw.en" in link.proto.query_string
     outline = figures(app)["transfer_map"]["layout"]["shapes"]
-    assert len(outline) == 1
+    assert {(box["x0"], box["y0"]) for box in outline} == {(outline[0]["x0"], outline[0]["y0"])}
     assert any(
         trace["name"] == "chosen" and len(trace["x"]) == 1 for trace in figures(app)["transfer_link"]["data"]
     )

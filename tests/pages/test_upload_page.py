@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -400,6 +401,27 @@ def test_kept_over_pages_and_atlases_until_removed(visit: Visit, demo: Atlas, tm
     assert not charts(app)
 
 
+def test_kept_leads_to_its_anatomy_beside_the_nearest_language(
+    visit: Visit, demo: Atlas, tmp_path: Path
+) -> None:
+    content = packed(mixture(demo), tmp_path)
+    app = send(visit("upload"), ("mask_sw.safetensors", content))
+    assert not [link for link in app.get("page_link") if "down to single matrices" in link.proto.label]
+    keep(app)
+    assert not app.exception
+    (link,) = [link for link in app.get("page_link") if "down to single matrices" in link.proto.label]
+    assert link.proto.label.startswith("See it beside Swahili")
+    found = dict(parse_qsl(link.proto.query_string))
+    assert (found["left"], found["right"]) == (f"up:{token(content)}", "mlm-sw-imp-s0@50")
+    app.switch_page("pages/anatomy.py")
+    for key, value in found.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    assert "mask_sw.safetensors" in said(app)
+
+
 def test_same_file_twice_is_one(visit: Visit, demo: Atlas, tmp_path: Path) -> None:
     content = packed(mixture(demo), tmp_path)
     app = send(send(visit("upload"), ("a.safetensors", content)), ("b.safetensors", content))
@@ -483,7 +505,7 @@ def test_saved_where_that_is_allowed(visit: Visit, own_root: Path, tmp_path: Pat
     key = TicketKey("mlm", "sw", "oneshot", 0)
     assert again.ticket(key).mask(again.header(key).levels[0]) == mask
     assert again.verify() == []
-    assert app.selectbox(key="method").options == ["iterative pruning", "one-shot pruning"]
+    assert app.selectbox(key="method").options == ["Iterative pruning", "One-shot pruning"]
     assert "tables of this atlas were made from other" not in said(app)
 
 

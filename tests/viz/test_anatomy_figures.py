@@ -81,7 +81,7 @@ def test_map_carries_keys_and_outlines_the_chosen_cell() -> None:
     assert list(points.customdata) == ["a", "", "b", ""]
     assert list(points.text) == ["10", "20", "30", ""]
     lines = [shape for shape in fig.layout.shapes if shape.type == "line"]
-    (outline,) = [shape for shape in fig.layout.shapes if shape.type == "rect"]
+    (outline,) = [shape for shape in fig.layout.shapes if shape.line.color == LIGHT.accent]
     assert len(lines) == 1
     assert (outline.x0, outline.x1, outline.y0, outline.y1) == (-0.5, 0.5, 0.5, 1.5)
 

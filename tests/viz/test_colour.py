@@ -65,6 +65,18 @@ def test_balance_turns_at_its_middle(theme: Theme) -> None:
 
 
 @THEMES
+def test_balance_has_two_hues_and_no_third(theme: Theme) -> None:
+    seen = np.array([oklab(colour, None) for _, colour in theme.balance])
+    chroma, hue = np.hypot(seen[:, 1], seen[:, 2]), np.degrees(np.arctan2(seen[:, 2], seen[:, 1])) % 360
+    middle = len(seen) // 2
+    assert chroma[middle] < 0.005
+    for half in (slice(0, middle), slice(middle + 1, None)):
+        coloured = hue[half][chroma[half] > 0.01]
+        assert np.ptp(coloured) < 40
+    assert abs(hue[0] - hue[-1]) > 120
+
+
+@THEMES
 def test_text_and_lines_stand_out(theme: Theme) -> None:
     assert contrast(theme.ink, theme.background) > 10
     assert contrast(theme.quiet, theme.background) >= 4.5

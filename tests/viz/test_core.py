@@ -59,16 +59,17 @@ def test_unknown_reference_is_not_drawn() -> None:
 
 def test_number_over_a_bar_is_not_struck_through() -> None:
     fig = keepers_figure(measured(), np.zeros(4), 3, LIGHT)
-    numbers = next(trace for trace in fig.data if trace.name == "numbers")
-    assert list(numbers.text) == ["40", "12", "3.0", "45"]
-    for place, high, expected in zip(numbers.y, measured().high, measured().reference, strict=True):
-        assert place >= high
-        assert not place <= expected < place + 2
+    numbers = [note for note in fig.layout.annotations if note.name == "numbers"]
+    assert [note.text for note in numbers] == ["40", "12", "3.0", "45"]
+    for note, high, expected in zip(numbers, measured().high, measured().reference, strict=True):
+        assert note.y >= high
+        assert not note.y <= expected < note.y + 2
+        assert note.bgcolor == LIGHT.background
 
 
 def test_many_languages_have_no_numbers_over_bars() -> None:
     many = Measured(*(np.full(41, 100 / 41) for _ in range(5)))
-    assert "numbers" not in names(keepers_figure(many, np.zeros(41), 40, LIGHT))
+    assert not keepers_figure(many, np.zeros(41), 40, LIGHT).layout.annotations
 
 
 def test_languages_are_sorted_and_the_shared_told() -> None:

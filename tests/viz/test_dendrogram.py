@@ -92,6 +92,19 @@ def test_weak_clades_are_pale_and_the_whole_tree_has_no_number() -> None:
     assert "not established: in 20 % of the resamples" in one(fig, "clades").text[1]
 
 
+def test_no_number_is_struck_by_the_line_of_the_cut() -> None:
+    heights = TREE[:, 2]
+    support = [0.9, 0.8, 0.7, 0.6, 1.0]
+    groups = [["en", "de", "fr", "es"], ["ar", "sw"]]
+    join = int(np.argmax(heights[:-1]))
+    before, behind = (
+        tree_figure(CODES, TREE, range(6), support, LIGHT, "x", Cut(groups, heights[join] + step))
+        for step in (1e-3, -1e-3)
+    )
+    assert one(before, "support").text[join] == f" {100 * support[join]:.0f}"
+    assert one(behind, "support").text[join] == ""
+
+
 def test_without_support_nothing_is_said_about_it() -> None:
     tree = random_linkage(6, 1)
     fig = tree_figure(CODES, tree, leaves_list(tree), None, LIGHT, "1 − Jaccard")

@@ -33,7 +33,7 @@ def test_a_direction_is_kept_and_said() -> None:
     shown = around_zero("x", VALUES, 3)
     fig = directed_heatmap(CODES, VALUES, HOVER, shown, DARK, "source", "target", ("en", "sw"), own)
     assert (fig.layout.yaxis.title.text, fig.layout.xaxis.title.text) == ("source", "target")
-    (box,) = fig.layout.shapes
+    (box,) = [shape for shape in fig.layout.shapes if shape.line.color == DARK.accent]
     assert (box.x0, box.y0) == (1.5, -0.5)
     assert written(fig) == [["own", "−0.010", "+0.020"], ["−0.030", "own", ""], ["0.000", "+0.010", "own"]]
     assert np.array_equal(np.isnan(named(fig, "no value").z), ~np.isnan(VALUES))
@@ -82,6 +82,7 @@ def test_rows_without_a_value_are_left_out() -> None:
     ]
     assert "over 1 target" in named(fig, "mean").customdata[1]
     assert KEY in fig.layout.xaxis.title.text
+    assert [trace.name for trace in fig.data] == ["mean", "seeds"]  # no mean hides the seeds that it is near
     low, high = fig.layout.xaxis.range
     assert low < 0.2 < 0.5 < high
 
@@ -92,6 +93,7 @@ def test_one_seed_has_no_rings_and_differences_have_a_zero() -> None:
     assert fig.layout.xaxis.title.text == "loss"
     assert list(named(fig, "mean").text) == ["−0.020"]
     assert fig.layout.xaxis.range[1] > 0
+    assert "0" in fig.layout.xaxis.ticktext
     assert len(fig.layout.shapes) == 1
 
 
@@ -106,4 +108,5 @@ def test_scatter_carries_its_cells_and_rings_the_chosen() -> None:
     assert "<b>Swahili → English</b>" in named(fig, "pairs").text[1]
     assert "+0.020" in named(fig, "pairs").text[1]
     assert list(named(fig, "chosen").y) == [0.02]
+    assert list(fig.layout.yaxis.ticktext) == ["−0.01", "0", "+0.01", "+0.02"]
     assert scatter_figure([], ("a", "b"), (2, 3), LIGHT).layout.xaxis.range == (0, 1)

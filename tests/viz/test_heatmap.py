@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from scipy.cluster.hierarchy import linkage
 
 from lsn_core.viz.families import BRANCHES, branch_colour
-from lsn_core.viz.heatmap import colours, layer_heatmaps, overlap_heatmap
+from lsn_core.viz.heatmap import around_zero, colours, layer_heatmaps, overlap_heatmap
 from lsn_core.viz.theme import DARK, LIGHT
 
 CODES = ["en", "ar", "sw"]
@@ -93,8 +94,11 @@ def test_a_branch_has_one_colour_whatever_is_on_screen() -> None:
 
 
 def test_chosen_pair_is_outlined_on_both_sides() -> None:
-    corners = {(shape.x0, shape.y0) for shape in heat(("en", "sw")).layout.shapes}
-    assert corners == {(1.5, -0.5), (-0.5, 1.5)}
+    shapes = heat(("en", "sw")).layout.shapes
+    assert {(shape.x0, shape.y0) for shape in shapes} == {(1.5, -0.5), (-0.5, 1.5)}
+    halo, outline = shapes[:2]  # set off from cells of any colour
+    assert (halo.line.color, outline.line.color) == (LIGHT.background, LIGHT.accent)
+    assert halo.line.width > outline.line.width
     assert not heat(("en", "zz")).layout.shapes
 
 
@@ -132,6 +136,30 @@ def test_zero_is_the_middle_of_a_diverging_scale() -> None:
     assert fig.layout.coloraxis.colorscale[0][1] == DARK.balance[0][1]
 
 
+def test_negative_numbers_have_a_true_minus_and_zero_has_no_sign() -> None:
+    values = np.array([[np.nan, -0.2], [0.6, np.nan]])
+    plain, differences = colours("x", values, 2, None), around_zero("x", values, 2)
+    assert [plain.written(value) for value in (-0.2, 0.0, 0.6)] == ["−0.20", "0.00", "0.60"]
+    assert [differences.written(value) for value in (-0.2, 0.0, 0.6)] == ["−0.20", "0.00", "+0.60"]
+    bar = overlap_heatmap(["en", "fr"], values, HOVER, differences, LIGHT).layout.coloraxis.colorbar
+    assert list(bar.ticktext) == ["−0.6", "−0.4", "−0.2", "0", "+0.2", "+0.4", "+0.6"]
+
+
+@pytest.mark.parametrize(("count", "room", "lines"), [(11, 425, 1), (3, 425, 2), (40, 425, 1)])
+def test_little_room_makes_lower_rows(count: int, room: float, lines: int) -> None:
+    codes = [*CODES, "de", "fr", "es", "ru", "fa", "ur", "hi", "zh", *(f"x{k}" for k in range(29))][:count]
+    values = np.full((count, count), 0.5)
+    tree = linkage(np.arange(count)[:, None], "single")
+    shown = colours("x", values, 2, None)
+    fig = overlap_heatmap(codes, values, [["h"] * count] * count, shown, LIGHT, tree, room=room)
+    assert (fig.layout.height <= room) == (count <= 11)
+    assert fig.layout.yaxis.ticktext[1].count("<br>") == lines - 1
+    assert (
+        fig.layout.height
+        < overlap_heatmap(codes, values, [["h"] * count] * count, shown, LIGHT, tree).layout.height
+    )
+
+
 def test_small_multiples_share_scale_and_order() -> None:
     panels = {f"Layer {k}": VALUES + k / 10 for k in range(5)}
     shown = colours("x", np.stack(list(panels.values())), 2, None)
@@ -140,7 +168,7 @@ def test_small_multiples_share_scale_and_order() -> None:
     assert len(heatmaps) == 5
     assert {trace.coloraxis for trace in heatmaps} == {"coloraxis"}
     assert [note.text for note in fig.layout.annotations] == list(panels)
-    assert len(fig.layout.shapes) == 2 * 5
+    assert len([shape for shape in fig.layout.shapes if shape.line.color == LIGHT.accent]) == 2 * 5
     assert all(
         0 <= edge <= 1 for k in range(1, 6) for edge in fig.layout[f"yaxis{k if k > 1 else ''}"].domain
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lsn_core.viz.profile import Profile, component_profile, layer_profile, shown_range
-from lsn_core.viz.ranking import RankedPair, extremes, ranking_figure
+from lsn_core.viz.ranking import RankedPair, each_in, extremes, ranking_figure
 from lsn_core.viz.scores import scores_figure
 from lsn_core.viz.shares import shares_figure
 from lsn_core.viz.theme import DARK, LIGHT
@@ -104,6 +104,13 @@ def test_extremes_are_the_ends_of_the_order() -> None:
     ends = extremes([*pairs(30), RankedPair(("en", "fr"), float("nan"), float("nan"), float("nan"))], each=2)
     assert [pair.languages[1] for pair in ends] == ["x29", "x28", "x01", "x00"]
     assert len(extremes(pairs(4), each=2)) == 4
+
+
+def test_as_many_pairs_as_go_beside_a_figure() -> None:
+    for height in (100, 400, 680, 922):
+        each = each_in(height)
+        fig = ranking_figure(extremes(pairs(60), each), 60 - 2 * each, {}, "N", 2, LIGHT)
+        assert each == 4 or height - 60 <= fig.layout.height <= height
 
 
 def test_ranking_tells_what_it_leaves_out() -> None:

@@ -12,7 +12,7 @@ from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import controls, states, store
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
-from lsn_core.viz.labels import plain_name
+from lsn_core.viz.labels import metric_line, metric_name, plain_name
 from lsn_core.viz.networks import networks_figure
 from lsn_core.viz.words.networks import DIGITS, core_score_sentence, read_out
 
@@ -21,7 +21,7 @@ NAMES = {
     "own": "own sub-network",
     "base": "largest pretrained, as many",
     "random": "random, as many",
-    "dense": "dense model",
+    "dense": "whole model",
 }
 METHOD = "imp"  # the sub-networks whose cores are scored
 
@@ -59,15 +59,15 @@ def figure(view: View, found: CoreScores) -> tuple[go.Figure, Described]:
     order = [networks.languages.index(code) for code in view.languages]
     scores = {words: networks.scores[name][:, order] for name, words in NAMES.items() if networks.known(name)}
     metric = networks.metric
-    fig = networks_figure(view.languages, scores, metric, DIGITS, view.theme)
+    fig = networks_figure(view.languages, scores, metric_name(metric), DIGITS, view.theme)
     which = found.which
     seeds = ", ".join(map(str, networks.seeds))
     spread = "; lines: lowest to highest seed" if len(networks.seeds) > 1 else ""
     about = Described(
         name=f"core-score-{view.atlas.name}-{view.task}-{100 * view.sparsity:g}-{which.at_least}of{len(which.members)}",
-        alt=f"{metric[:1].upper()}{metric[1:]} by language, on average: {read_out(networks, NAMES)}. "
+        alt=f"{metric_line(metric)} by language, on average: {read_out(networks, NAMES)}. "
         + sentence(found).replace("**", ""),
-        how=f"{metric[:1].upper()}{metric[1:]} on test data of each language, after training on its text from the "
+        how=f"{metric_line(metric)} on test data of each language, after training on its text from the "
         "pretrained weights, all networks alike. Random: as many weights as the core in every matrix, drawn by "
         "lot. Largest pretrained: as many in all, chosen before any language was looked at; what many languages "
         f"keep is mostly that. The whole core, whichever part is chosen above. Mean over seeds {seeds}{spread}. Atlas {view.atlas.name}, model "

@@ -11,12 +11,13 @@ from pathlib import Path
 from lsn_core.data.opening import open_source
 from lsn_core.discovery.config import Recipe, Training, default_scope
 from lsn_core.discovery.plan import Estimate, Plan, estimate, trained_methods, usable_cores, wanted
+from lsn_core.discovery.presets import PRESETS, Preset
 from lsn_core.errors import LsnError
 from lsn_core.languages import PAPER_LANGUAGES, in_paper_order
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas
 from lsn_core.masks.ticket import TicketKey
 from lsn_core.ui import states, store
-from lsn_core.viz.labels import task_name
+from lsn_core.viz.labels import TASKS, task_name
 
 MODELS_VARIABLE = "LSN_MODELS"
 """Folders of models that visitors may choose by name (that of the folder), with a colon between them."""
@@ -30,6 +31,21 @@ METHODS = {
     "random": "Random control",
     "base": "Pretrained weights alone",
 }
+NO_PRESET, FITTING = "none", "fitting"
+CRITERION_NAMES = {
+    "magnitude": "The smallest weights (magnitude)",
+    "magnitude-change": "Those that training moved least (magnitude-change)",
+    "taylor": "Those whose removal costs least, by gradient (taylor)",
+    "wanda": "The smallest weight × input (wanda)",
+}
+SCOPE_NAMES = {
+    FITTING: "All together; with a decoder, each stack alone",
+    "global": "All together (global)",
+    "stack": "Each stack alone (stack)",
+    "layer": "Each layer alone (layer)",
+    "matrix": "Each matrix alone (matrix)",
+}
+MOST_EPOCHS = 100
 RATES = ("1e-05", "2e-05", "5e-05", "0.0001", "0.0002", "0.0005", "0.001")
 SEEDS = tuple(range(10))
 MOST_STEPS = 100_000
@@ -66,7 +82,11 @@ class Offers:
 
 @dataclass(frozen=True)
 class Choices:
-    """What is asked for: `model` and `data` as the command line takes them."""
+    """What is asked for: `model` and `data` as the command line takes them.
+
+    With `epochs`, a round is so many passes over the text in place of `steps`. `preset` decides what stands on the
+    form nowhere.
+    """
 
     model: str
     task: str
@@ -78,6 +98,16 @@ class Choices:
     steps: int
     rate: str
     atlas: str
+    criterion: str = "magnitude"
+    scope: str = FITTING
+    epochs: int = 0
+    preset: str = NO_PRESET
+
+    @property
+    def training(self) -> Training:
+        """How a network is trained in a round; the steps are those on the form, also where epochs come first."""
+        known = {} if self.preset == NO_PRESET else PRESETS[self.preset].training
+        return Training(**known | {"steps": self.steps, "learning_rate": float(self.rate)})
 
     @property
     def keys(self) -> list[TicketKey]:
@@ -94,10 +124,16 @@ class Choices:
             "--method": [self.method],
             "--seeds": [str(seed) for seed in self.seeds],
             "--rounds": [str(self.rounds)],
-            "--steps": [str(self.steps)],
+            **({"--epochs": [str(self.epochs)]} if self.epochs else {"--steps": [str(self.steps)]}),
             "--learning-rate": [self.rate],
             "--atlas": [f"{root.name}/{self.atlas}"],
         }
+        if self.preset != NO_PRESET:
+            options = {"--preset": [self.preset], **options}
+        if self.criterion != "magnitude":
+            options["--criterion"] = [self.criterion]
+        if self.scope != FITTING:
+            options["--scope"] = [self.scope]
         return ["discover", *(word for name, values in options.items() for word in (name, *values))]
 
 
@@ -129,6 +165,43 @@ def offers(root: Path, any_model: bool) -> Offers:
     everywhere = (atlas.model_everywhere for atlas in atlases.values())
     models |= {name: name for name in everywhere if name is not None}
     return Offers(root, models | _folders(MODELS_VARIABLE), _folders(DATA_VARIABLE), atlases, any_model)
+
+
+def preset_name(name: str) -> str:
+    """A preset in a list."""
+    if name == NO_PRESET:
+        return "None"
+    preset = PRESETS[name]
+    return f"{TASKS[preset.task].capitalize()}, {preset.model} ({name})"
+
+
+def preset_words(preset: Preset) -> str:
+    """What a preset decides that stands on the form nowhere, and what to know about it."""
+    settings = preset.training
+    return (
+        f"Batches of {settings['batch_size']} texts of up to {settings['max_length']} pieces, up to "
+        f"{settings['train_lines']:,} texts a language; {preset.note}. Made for a GPU. What you "
+        "change in the form comes first."
+    )
+
+
+def filled_in(preset: Preset) -> dict[str, object]:
+    """The controls of the form, by their names in the address, that a preset sets, and what to."""
+    rate = next(rate for rate in RATES if float(rate) == preset.learning_rate)
+    length = (
+        {"run_epochs": 0, "run_steps": preset.steps}
+        if preset.steps
+        else {"run_epochs": int(preset.epochs or 0)}
+    )
+    return {
+        "run_model": preset.model,
+        "run_task": preset.task,
+        "run_data": preset.data,
+        "run_languages": list(preset.languages),
+        "run_rounds": preset.rounds,
+        "run_rate": rate,
+        **length,
+    }
 
 
 def languages_of(task: str, data: str) -> tuple[str, ...]:
@@ -169,15 +242,17 @@ def judge(choices: Choices, given: Offers) -> Verdict:
     except LsnError as error:
         wrong["data"] = states.sentence(str(error))
         return found
-    training = Training(steps=choices.steps, learning_rate=float(choices.rate))
-    recipe = Recipe(choices.task, choices.method, data, choices.rounds, training=training)
+    recipe = Recipe(
+        choices.task, choices.method, data, choices.rounds, choices.criterion, training=choices.training
+    )
     atlas = given.atlases.get(choices.atlas)
     if refused := _atlas_refused(choices, given):
         wrong["atlas"] = refused
-    elif atlas is not None:
+    elif atlas is not None and not choices.epochs:  # how many steps they are is known when the text is read
+        scope = default_scope(atlas.layout) if choices.scope == FITTING else choices.scope
         try:
             for key in choices.keys:
-                one = replace(recipe, method=key.method, scope=default_scope(atlas.layout))
+                one = replace(recipe, method=key.method, scope=scope)
                 atlas.check_recipe(key, one.to_dict())
         except LsnError:
             wrong["atlas"] = (
@@ -190,7 +265,7 @@ def judge(choices: Choices, given: Offers) -> Verdict:
     plan = Plan(len(keys), missing, recipe)
     name = model_name(choices.model)
     earlier = [h for a in given.atlases.values() if a.model["name"] == name for h in a.headers()]
-    time = estimate(plan, earlier, usable_cores()) if plan.steps else None
+    time = estimate(plan, earlier, usable_cores()) if plan.steps and not choices.epochs else None
     found.cost = Cost(plan, time)
     return found
 

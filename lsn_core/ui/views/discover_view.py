@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from lsn_core.analysis.provenance import NOT_RECORDED, Origin
+from lsn_core.discovery.presets import PRESETS
 from lsn_core.errors import LsnError
 from lsn_core.jobs import snapshot
 from lsn_core.jobs.board import BROKEN, FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Board, Job, command_line
@@ -21,7 +24,7 @@ from lsn_core.ui.address import VERSION, Address
 from lsn_core.ui.figures import Described, figure_block
 from lsn_core.ui.views import discover_form as form
 from lsn_core.ui.views.discover_form import Choices, Offers
-from lsn_core.viz.labels import language_line, plain_name, task_name
+from lsn_core.viz.labels import language_line, metric_line, metric_name, plain_name, task_name
 from lsn_core.viz.rounds import LanguageRounds, ScoreLine, live_scores_figure, rounds_figure
 from lsn_core.viz.theme import THEMES
 from lsn_core.viz.words import discover as words
@@ -55,9 +58,24 @@ SEEDS_HELP = (
 ROUNDS_HELP = "Each round removes 10 % of the weights: nine end with 90 % removed."
 STEPS_HELP = "Training steps in each round, of 16 texts each. More steps: better sub-networks, more time."
 RATE_HELP = "How far a training step moves the weights. 0.0005 suits the demo model, larger models want less."
+PRESET_HELP = (
+    "The settings of the paper's experiments. Choosing one fills in the form: model, task, text, languages, rounds, "
+    "length of a round and learning rate."
+)
+CRITERION_HELP = (
+    "Which weights a round removes. The paper's: those that are smallest after training. The others look at how far "
+    "training moved a weight, at what the loss would be without it, or at how much goes through it."
+)
+SCOPE_HELP = (
+    "Which weights are compared with one another when a tenth is removed: those of the whole model together, so that "
+    "some layers may lose more than others, or those of each part alone, so that all parts lose as much."
+)
+EPOCHS_HELP = (
+    "A round may also be so many passes over the text of the language that has most of it. 0: as many steps as are "
+    "given above."
+)
 ATLAS_HELP = "A new name, or that of an atlas of the same model made with the same settings, to which what is missing is added."
 
-_METRICS = {"masked top-1": "Masked top-1 is the share of hidden word pieces that are guessed right. "}
 _REFUSED = "discover_refused"
 
 
@@ -123,12 +141,14 @@ def _panel(there: Board, job: Job, may: bool) -> None:
             left, right = st.columns(2, gap="medium")
             with left:
                 st.markdown("**Rounds**")
-                figure_block(*rounds(job, shown), "watch_rounds")
+                figure_block(*rounds(job, shown), "watch_rounds", origin=run_origin(job, shown))
             with right:
                 st.markdown("**Scores so far**")
                 scores = score_lines(shown)
                 if scores:
-                    figure_block(*live_scores(job, shown, scores), "watch_scores")
+                    figure_block(
+                        *live_scores(job, shown, scores), "watch_scores", origin=run_origin(job, shown)
+                    )
                 else:
                     st.caption("The first score comes with the end of the first round.")
         with st.expander("Command and log"):
@@ -223,6 +243,29 @@ def rounds(job: Job, shown: Snapshot) -> tuple[go.Figure, Described]:
     return rounds_figure(rows, THEMES[st.context.theme.type or "light"]), about
 
 
+def run_origin(job: Job, shown: Snapshot) -> Origin:
+    """Where the numbers of a run's figures come from: the run, not the atlas that the other pages look at."""
+    tickets = shown.tickets
+    model = next((after for word, after in pairwise(job.command) if word == "--model"), NOT_RECORDED)
+    return Origin(
+        atlas=job.atlas,
+        model=form.model_name(model),
+        tasks=tuple(dict.fromkeys(ticket.task for ticket in tickets)),
+        methods=tuple(dict.fromkeys(ticket.method for ticket in tickets)),
+        facts=(
+            ("Languages", ", ".join(in_paper_order({ticket.language for ticket in tickets}))),
+            ("Seeds", ", ".join(map(str, sorted({ticket.seed for ticket in tickets})))),
+            ("Rounds", str(shown.rounds)),
+            ("Steps a round", str(shown.round_steps)),
+            (
+                "Run",
+                f"{words.phase_name(job.phase)}, {shown.tickets_done} of {len(tickets)} sub-networks finished",
+            ),
+        ),
+        tickets=(),
+    )
+
+
 def score_lines(shown: Snapshot) -> list[ScoreLine]:
     """The scores that there are, by method and language."""
     found: dict[tuple[str, str], dict[float, list[float]]] = {}
@@ -247,8 +290,7 @@ def live_scores(job: Job, shown: Snapshot, lines: list[ScoreLine]) -> tuple[go.F
     about = Described(
         name=f"scores-{job.atlas}-{job.id}",
         alt=f"{metric} by share of weights removed, a line a language; the last so far: {latest}.",
-        how=f"{metric[:1].upper()}{metric[1:]} on texts not trained on; at 0 the whole model. "
-        + _METRICS.get(metric, "")
+        how=f"{metric_line(metric)} on texts not trained on; at 0 the whole model. "
         + ("Mean over the seeds that are there so far, whiskers from lowest to highest." if several else ""),
         table=pd.DataFrame(
             [
@@ -260,7 +302,7 @@ def live_scores(job: Job, shown: Snapshot, lines: list[ScoreLine]) -> tuple[go.F
         ),
     )
     theme = THEMES[st.context.theme.type or "light"]
-    return live_scores_figure(lines, metric, shown.rounds, theme), about
+    return live_scores_figure(lines, metric_name(metric), shown.rounds, theme), about
 
 
 def ask(given: Offers, address: Address) -> tuple[Choices, dict[str, st.delta_generator.DeltaGenerator]]:
@@ -319,21 +361,83 @@ def ask(given: Offers, address: Address) -> tuple[Choices, dict[str, st.delta_ge
         "Atlas to write to", key="run_atlas", max_chars=80, persist_state="session", help=ATLAS_HELP
     )
     places["atlas"] = st.empty()
-    chosen = Choices(model, task, data, languages, seeds, method, rounds, steps, rate, atlas.strip())
+    preset, criterion, scope, epochs = _more(address)
+    chosen = Choices(
+        *(model, task, data, languages, seeds, method, rounds, steps, rate, atlas.strip()),
+        *(criterion, scope, epochs, preset),
+    )
     return chosen, places
+
+
+def _more(address: Address) -> tuple[str, str, str, int]:
+    """The settings that most runs leave as they are: preset, criterion, scope, epochs."""
+    presets = (form.NO_PRESET, *PRESETS)
+    preset = address.choose("run_preset", {name: name for name in presets}, form.NO_PRESET, "the preset")
+    criteria, scopes = form.CRITERION_NAMES, form.SCOPE_NAMES
+    criterion = address.choose("run_criterion", {c: c for c in criteria}, "magnitude", "the criterion")
+    scope = address.choose("run_scope", {s: s for s in scopes}, form.FITTING, "the scope")
+    epochs = address.number("run_epochs", 0, 0, form.MOST_EPOCHS, "passes a round")
+    usual = (preset, criterion, scope, epochs) == (form.NO_PRESET, "magnitude", form.FITTING, 0)
+    with st.expander("More settings", expanded=not usual):
+        left, right = st.columns(2, gap="medium")
+        with left:
+            st.selectbox(
+                "Settings of the paper",
+                presets,
+                key="run_preset",
+                format_func=form.preset_name,
+                on_change=_fill_in,
+                persist_state="session",
+                help=PRESET_HELP,
+            )
+            st.selectbox(
+                "Weights to remove",
+                list(criteria),
+                key="run_criterion",
+                format_func=criteria.__getitem__,
+                persist_state="session",
+                help=CRITERION_HELP,
+            )
+        with right:
+            st.number_input(
+                "Passes over the text a round",
+                0,
+                form.MOST_EPOCHS,
+                key="run_epochs",
+                persist_state="session",
+                help=EPOCHS_HELP,
+            )
+            st.selectbox(
+                "Compared with one another",
+                list(scopes),
+                key="run_scope",
+                format_func=scopes.__getitem__,
+                persist_state="session",
+                help=SCOPE_HELP,
+            )
+        if preset != form.NO_PRESET:
+            st.caption(form.preset_words(PRESETS[preset]))
+    return preset, criterion, scope, epochs
+
+
+def _fill_in() -> None:
+    """Put what the chosen preset says into the form."""
+    name = st.session_state["run_preset"]
+    if name != form.NO_PRESET:
+        st.session_state.update(form.filled_in(PRESETS[name]))
 
 
 def offer_start(there: Board, given: Offers, chosen: Choices, verdict: form.Verdict, may: bool) -> None:
     """Say what the run will cost and how it is typed, and offer to start it."""
     if verdict.cost is not None and not verdict.wrong.keys() & {"languages", "seeds"}:
         plan, estimate = verdict.cost.plan, verdict.cost.time
-        levels, steps = plan.recipe.rounds, plan.recipe.training.steps
+        levels, steps = plan.recipe.rounds, None if chosen.epochs else plan.recipe.training.steps
         text = words.cost_sentence(plan.tickets, plan.there, plan.rounds, levels, steps)
         if estimate is not None:
             name = form.model_name(chosen.model)
             span = (estimate.middle, estimate.low, estimate.high)
             text += f" {words.time_sentence(*span, estimate.tickets, name)}"
-        elif plan.steps:
+        elif plan.steps and not chosen.epochs:
             text += f" {words.UNKNOWN_TIME}"
         st.markdown(text)
     command = chosen.command(given.root)

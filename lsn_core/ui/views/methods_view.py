@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import streamlit as st
@@ -10,7 +11,7 @@ from lsn_core.analysis.findings import read_findings, sentences
 from lsn_core.errors import LsnError
 from lsn_core.ui import states
 from lsn_core.ui.view import View
-from lsn_core.viz.labels import scope_name
+from lsn_core.viz.labels import scope_name, task_name
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ of the model that is looked at, matrix by matrix ($m$, with $n_m$ weights), befo
   either keeps.
 - **Chance** $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m a_m b_m / n_m$: what two unrelated masks of these densities
   would share.
-- **Reference** $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m \left(\frac{a_{1m} b_{1m}}{\lvert R_m\rvert} + \frac{a_{0m} b_{0m}}{\lvert \bar R_m\rvert}\right)$:
+- **Reference** (*pretrained alone* on the pages) $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m \left(\frac{a_{1m} b_{1m}}{\lvert R_m\rvert} + \frac{a_{0m} b_{0m}}{\lvert \bar R_m\rvert}\right)$:
   what they would share if all they had in common were the pretrained magnitudes. $R$ is the base mask; $a_1$ and
   $a_0$ count the weights of $A$ inside and outside of it.
-- **Ceiling** $J_{\mathrm{ceil}}$: the Jaccard index of one language with itself under another seed, as alike as two
+- **Ceiling** (*same language* on the pages) $J_{\mathrm{ceil}}$: the Jaccard index of one language with itself under another seed, as alike as two
   sub-networks get here.
 - **Neutrality** $N = (J - J_{\mathrm{ref}}) \,/\, (J_{\mathrm{ceil}} - J_{\mathrm{ref}})$: 0 is nothing shared beyond the
   pretrained magnitudes, 1 is as alike as the language is to itself.
@@ -151,10 +152,9 @@ def show_findings(content: View | states.Trouble) -> None:
         return
     if found is None or found.empty:
         return
-    st.subheader(f"What atlas {atlas.name} shows", anchor="findings")
-    st.markdown(
-        "\n".join(f"- {sentence}" for sentence in sentences(found, lambda scope: scope_name(scope).lower()))
-    )
+    st.header(f"What atlas {atlas.name} shows", anchor="findings")
+    told = sentences(found, lambda scope: scope_name(scope).lower())
+    st.markdown("\n".join(f"- {_readable(sentence)}" for sentence in told))
     st.caption(
         f"Model {atlas.model['name']}; iterative pruning, all seeds and languages. The numbers are those of the "
         "table below and hold for this model and this text."
@@ -164,3 +164,14 @@ def show_findings(content: View | states.Trouble) -> None:
         st.download_button(
             "CSV", found.to_csv(index=False), f"{atlas.name}-findings.csv", "text/csv", key="findings"
         )
+
+
+def _readable(sentence: str) -> str:
+    """A finding as the pages write: tasks in words, a true minus, a space before per cent."""
+
+    def in_words(found: re.Match[str]) -> str:
+        first, *others = map(task_name, found[1].split(" and "))
+        return f"**{' and '.join([first, *(f'{name[:1].lower()}{name[1:]}' for name in others)])}**"
+
+    named = re.sub(r"^\*\*([^*]+)\*\*", in_words, sentence)
+    return re.sub(r"(?<=\d)%", " %", re.sub(r"(?<![\w.])-(?=\d)", "−", named))

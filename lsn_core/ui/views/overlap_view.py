@@ -18,9 +18,13 @@ from lsn_core.ui.view import View
 from lsn_core.viz import heatmap, overlap_map, ranking
 from lsn_core.viz.labels import plain_name, scope_name
 from lsn_core.viz.overlap_map import cell_texts, colours, drawn, reference_marks
+from lsn_core.viz.profile import HEIGHT
 from lsn_core.viz.words.overlap import overlap_sentence, pair_extremes, pair_mean, parts_sentence
 
 CLUSTER = "cluster"
+LEVELS = "Weights that two sub-networks both keep, as a share of those that either keeps (the Jaccard index):"
+EMBEDDED_ROOM = 425  # px, for the heatmap and what is in it where the page is a slide of 540
+PAIR_TEXT = 190  # px, what stands over and under the first figure of a pair, and not beside it
 BAND_WORDS = "The band beside the names shows their branch of the family tree."
 _PANEL_ORDER = {
     CLUSTER: "Languages are ordered by the whole model's tree.",
@@ -101,14 +105,21 @@ def sentence(view: View, part: Part) -> str:
 
 
 def languages_figure(
-    view: View, part: Part, chosen: tuple[str, str] | None, order_by: str = CLUSTER
+    view: View,
+    part: Part,
+    chosen: tuple[str, str] | None,
+    order_by: str = CLUSTER,
+    room: float | None = None,
 ) -> tuple[go.Figure, Described]:
-    """The heatmap of one scope, or one small heatmap a scope, with the languages ordered as told."""
+    """The heatmap of one scope, or one small heatmap a scope, with the languages ordered as told.
+
+    With `room`, the heatmap of one scope is made low enough for so many pixels.
+    """
     order, linkage, words = language_order(view, part.single, order_by)
     if part.scope is None:
         return _panels(view, part, order, chosen, order_by)
     fig = overlap_map.language_map(
-        partial(store.matrix, view), view.measure, part.scope, order, linkage, view.theme, chosen
+        partial(store.matrix, view), view.measure, part.scope, order, linkage, view.theme, chosen, room
     )
     about = Described(
         name=file_name(view, "overlap", part.scope),
@@ -148,8 +159,8 @@ def _panels(
     return fig, about
 
 
-def ranking_figure(view: View, part: Part) -> tuple[go.Figure, Described]:
-    """The most and the least alike pairs with their intervals."""
+def ranking_figure(view: View, part: Part, height: float) -> tuple[go.Figure, Described]:
+    """The most and the least alike pairs with their intervals, as many as go beside a figure of this height."""
     found = store.matrix(view, view.measure.key, part.single)
     pairs = [
         ranking.RankedPair(
@@ -157,7 +168,7 @@ def ranking_figure(view: View, part: Part) -> tuple[go.Figure, Described]:
         )
         for a, b in zip(*np.triu_indices(len(found.languages), 1), strict=True)
     ]
-    drawn = ranking.extremes(pairs)
+    drawn = ranking.extremes(pairs, ranking.each_in(height))
     known = sum(np.isfinite(pair.value) for pair in pairs)
     marks = reference_marks(view.measure, {level.name: level.value for level in levels(view, part.single)})
     fig = ranking.ranking_figure(
@@ -176,6 +187,11 @@ def ranking_figure(view: View, part: Part) -> tuple[go.Figure, Described]:
         ),
     )
     return fig, about
+
+
+def beside(height: float) -> float:
+    """How high the first figure of a pair is drawn beside a heatmap of this height, in pixels."""
+    return max(HEIGHT, height - PAIR_TEXT)
 
 
 def file_name(view: View, what: str, scope: str) -> str:
@@ -233,14 +249,8 @@ def _table(view: View, scopes: list[str], order: tuple[str, ...], replicates: in
 
 
 def _how(view: View, part: Part, ending: str) -> str:
-    formula = {
-        "neutrality": "Neutrality N = (J − J_ref) / (J_seed − J_ref)",
-        "jaccard-reference": "J − J_ref",
-        "excess": "J − J_chance",
-        "jaccard": "Jaccard index J = kept by both / kept by either",
-    }[view.measure.key]
     return (
-        f"{formula}, from weights counted {'in each part' if part.scope is None else part.where}; "
+        f"{view.measure.formula}, from weights counted {'in each part' if part.scope is None else part.where}; "
         f"{_seed_words(view)}. {ending} Grey: undefined, or a language with itself where that is not "
         f"measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}."
     )

@@ -17,9 +17,9 @@ from lsn_core.ui.view import View
 from lsn_core.ui.views import transfer_view
 from lsn_core.ui.views.overlap_view import file_name
 from lsn_core.viz.dots import Dots, dots_figure
-from lsn_core.viz.labels import plain_name
+from lsn_core.viz.labels import metric_line, metric_name, plain_name
 from lsn_core.viz.overlap_map import REPLICATES, Pair, estimate, pair_profile
-from lsn_core.viz.profile import Profile, component_profile, layer_profile
+from lsn_core.viz.profile import HEIGHT, Profile, component_profile, layer_profile
 from lsn_core.viz.scores import scores_figure
 from lsn_core.viz.shares import shares_figure
 from lsn_core.viz.words.overlap import pair_sentence
@@ -38,10 +38,10 @@ def profile(view: View, pair: Pair, by: str) -> Profile:
     return pair_profile(partial(store.matrix, view), view.measure, pair, scopes)
 
 
-def layers_figure(view: View, pair: Pair) -> tuple[go.Figure, Described]:
-    """The pair's profile over the layers."""
+def layers_figure(view: View, pair: Pair, height: float = HEIGHT) -> tuple[go.Figure, Described]:
+    """The pair's profile over the layers, so many pixels high."""
     found = profile(view, pair, "layer")
-    fig = layer_profile(found, view.measure.axis, view.measure.digits, view.theme)
+    fig = layer_profile(found, view.measure.axis, view.measure.digits, view.theme, height)
     return fig, _about(view, pair, found, "layers")
 
 
@@ -66,7 +66,7 @@ def weights_figure(view: View, pair: Pair, part: Part) -> tuple[go.Figure, Descr
         "neither": float((rows["size"] - rows["union"]).mean()),
     }
     jaccard = rows["jaccard"]
-    spread = f"J from {jaccard.min():.4f} to {jaccard.max():.4f} over {len(rows)} pairs of seeds"
+    spread = f"Jaccard index from {jaccard.min():.4f} to {jaccard.max():.4f} over {len(rows)} pairs of seeds"
     about = Described(
         name=file_name(view, f"weights-{pair[0]}-{pair[1]}", part.single),
         alt=f"Of {rows['size'].iloc[0]:,} weights, {counts['both']:,.0f} are kept by both languages, "
@@ -98,13 +98,14 @@ def scores_by_sparsity(view: View, pair: Pair) -> tuple[go.Figure, Described] | 
     table = table.sort_values(["control", "language_rank", "seed", "sparsity"])
     about = Described(
         name=file_name(view, f"scores-{pair[0]}-{pair[1]}", "total"),
-        alt=f"{metric} by share of weights removed for {plain_name(pair[0])} and {plain_name(pair[1])}, "
+        alt=f"{metric_line(metric)} by share of weights removed for {plain_name(pair[0])} and {plain_name(pair[1])}, "
         "beside random sub-networks.",
-        how=f"{metric[:1].upper()}{metric[1:]} on {split} data, each sub-network trained from the same start; at 0 % the dense "
-        "model. Random: as many weights a matrix, drawn by lot. Whiskers: lowest and highest seed.",
+        how=f"{metric_line(metric)} on {split} data, each sub-network trained from the same start; at 0 % the whole "
+        f"model. {'Random: as many weights in every matrix, drawn by lot. ' if control.any() else ''}Whiskers: lowest "
+        "and highest seed.",
         table=table[["task", "language", "method", "seed", "sparsity", "metric", "value", "count", "split"]],
     )
-    return scores_figure(table, metric, view.theme), about
+    return scores_figure(table, metric_name(metric), view.theme), about
 
 
 def transfer(view: View, pair: Pair) -> TransferMatrix:
@@ -125,19 +126,19 @@ def transfer_figure(view: View, found: TransferMatrix, pair: Pair) -> tuple[go.F
     drawn = []
     for target, source in (pair, pair[::-1]):
         row, column = (found.languages.index(code) for code in (source, target))
-        for name, place, score in (
+        for whose, place, score in (
             ("its own", (column, column), float(own[column])),
             (f"{plain_name(source)}'s", (row, column), float(value[row, column])),
         ):
             seeds = {seed: float(each[place]) for seed, each in zip(found.seeds, found.by_seed, strict=True)}
-            drawn.append(Dots(f"{plain_name(target)}, {name}", score, seeds))
+            drawn.append(Dots(f"{plain_name(target)} with {whose}", score, seeds))
     names = f"{plain_name(pair[0])} and {plain_name(pair[1])}"
     about = Described(
         name=file_name(view, f"transfer-{pair[0]}-{pair[1]}", found.kind),
-        alt=f"{found.metric} of {names}, each with its own sub-network and with the other's: "
+        alt=f"{metric_line(found.metric)} of {names}, each with its own sub-network and with the other's: "
         + ", ".join(f"{row.name} {row.value:.{DIGITS}f}" for row in drawn if np.isfinite(row.value))
         + ".",
-        how=f"{found.metric[:1].upper()}{found.metric[1:]} on test data of the language named first, with the "
+        how=f"{metric_line(found.metric)} on test data of the language named first, with the "
         "sub-network of the language named second, "
         + ("trained on the first." if found.kind == "mask" else "trained on the second.")
         + " Not measured: left out.",
@@ -149,7 +150,7 @@ def transfer_figure(view: View, found: TransferMatrix, pair: Pair) -> tuple[go.F
             ]
         ),
     )
-    return dots_figure(drawn, found.metric, DIGITS, view.theme), about
+    return dots_figure(drawn, metric_name(found.metric), DIGITS, view.theme), about
 
 
 def _about(view: View, pair: Pair, found: Profile, what: str) -> Described:

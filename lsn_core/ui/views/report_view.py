@@ -111,7 +111,7 @@ def exhibit(board: Board, place: int) -> None:
     shown = pin.exhibit
     with st.container(border=True, key=f"exhibit_{pin.id}"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.subheader(f"Figure {place + 1}. {shown.title}", anchor=False, width="content")
+            st.header(f"Figure {place + 1}. {shown.title}", anchor=False, width="content")
             with st.container(horizontal=True, gap="small", width="content", key=f"save_{pin.id}"):
                 _button(
                     "Up", f"up_{pin.id}", board.move, (pin.id, -1), f"Move figure {place + 1} up", place > 0

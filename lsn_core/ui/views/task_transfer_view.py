@@ -13,7 +13,7 @@ from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import states, store
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
-from lsn_core.viz.labels import plain_name, task_name
+from lsn_core.viz.labels import metric_line, metric_name, plain_name, task_name
 from lsn_core.viz.networks import networks_figure
 from lsn_core.viz.words.networks import DIGITS, read_out, task_sentence
 
@@ -68,9 +68,9 @@ def figure(view: View, source_task: str, found: NetworkScores) -> tuple[go.Figur
     missing = [plain_name(code) for code in view.languages if code not in found.languages]
     about = Described(
         name=f"task-transfer-{view.atlas.name}-{source_task}-{view.task}-{100 * view.sparsity:g}",
-        alt=f"{metric[:1].upper()}{metric[1:]} by language, on average: {read_out(found, names)}. "
+        alt=f"{metric_line(metric)} by language, on average: {read_out(found, names)}. "
         + sentence(view, source_task, found).replace("**", ""),
-        how=f"{metric[:1].upper()}{metric[1:]} on test data of each language for {task_name(view.task)}, after "
+        how=f"{metric_line(metric)} on test data of each language for {task_name(view.task)}, after "
         "training for it in that language from the pretrained weights. Random: as many weights in every matrix as "
         "the other task's sub-network, drawn by lot. Pretrained alone: the largest pretrained weights. "
         f"Mean over seeds {seeds}{spread}."
@@ -78,7 +78,7 @@ def figure(view: View, source_task: str, found: NetworkScores) -> tuple[go.Figur
         + f" Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=_table(found, names),
     )
-    return networks_figure(found.languages, scores, metric, DIGITS, view.theme), about
+    return networks_figure(found.languages, scores, metric_name(metric), DIGITS, view.theme), about
 
 
 def _names(source_task: str, found: NetworkScores) -> dict[str, str]:
@@ -88,7 +88,7 @@ def _names(source_task: str, found: NetworkScores) -> dict[str, str]:
         "own": "own sub-network",
         "base": "pretrained alone",
         "random": "random",
-        "dense": "dense model",
+        "dense": "whole model",
     }
     return {name: words for name, words in names.items() if found.known(name)}
 

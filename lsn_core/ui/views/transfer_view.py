@@ -20,7 +20,7 @@ from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
 from lsn_core.viz import heatmap
 from lsn_core.viz.dots import Dots, Marked, dots_figure, scatter_figure
-from lsn_core.viz.labels import plain_name, signed
+from lsn_core.viz.labels import metric_line, metric_name, plain_name, signed
 from lsn_core.viz.words.transfer import (
     CONTROL_NAMES,
     DIGITS,
@@ -33,7 +33,7 @@ from lsn_core.viz.words.transfer import (
 
 METHOD = "imp"  # the sub-networks whose transfer is measured
 KIND_WORDS = {"mask": "the transfer of masks", "zero-shot": "zero-shot transfer"}
-CONTROL_ROWS = {"dense": "Dense model", "random": "Random", "base": "Pretrained alone"}
+CONTROL_ROWS = {"dense": "Whole model", "random": "Random", "base": "Pretrained alone"}
 OWN, SCORE = "own", "score"
 
 Cell = tuple[str, str]
@@ -110,10 +110,12 @@ def map_figure(
     values = shown_values(found, show)
     texts = {}
     if show == SCORE:
-        colours = heatmap.colours(found.metric, values, DIGITS, (0.0, 1.0))
+        colours = heatmap.colours(metric_name(found.metric), values, DIGITS, (0.0, 1.0))
     else:
         words = "target's own" if show == OWN else CONTROL_ROWS[show].lower()
-        colours = heatmap.around_zero(f"{found.metric} − {words}", values, DIGITS, found.seed_noise())
+        colours = heatmap.around_zero(
+            f"{metric_name(found.metric)} − {words}", values, DIGITS, found.seed_noise()
+        )
     if show == OWN:
         texts = {(place, place): "own" for place in range(len(found.languages))}
     fig = heatmap.directed_heatmap(
@@ -142,14 +144,14 @@ def map_figure(
 def levels_figure(view: View, found: TransferMatrix, chosen: Cell | None) -> tuple[go.Figure, Described]:
     """Own, another's, dense, random and pretrained alone: for one cell, or the average over all."""
     drawn = levels(found, chosen)
-    fig = dots_figure(drawn, f"{found.metric}", DIGITS, view.theme)
+    fig = dots_figure(drawn, metric_name(found.metric), DIGITS, view.theme)
     what = " → ".join(plain_name(code) for code in chosen) if chosen else "all pairs, on average"
     about = Described(
         name=file_name(view, found, "levels" + (f"-{chosen[0]}-{chosen[1]}" if chosen else "")),
-        alt=f"{found.metric} for {what}: "
+        alt=f"{metric_line(found.metric)} for {what}: "
         + ", ".join(f"{row.name} {row.value:.{DIGITS}f}" for row in drawn if np.isfinite(row.value))
         + ".",
-        how=f"{found.metric[:1].upper()}{found.metric[1:]} for {what}. {_seed_words(found)}."
+        how=f"{metric_line(found.metric)} for {what}. {_seed_words(found)}."
         + (
             " The rings are over the pairs that all seeds have."
             if not chosen and len(found.seeds) > 1
@@ -257,7 +259,7 @@ def scatter(
         name=file_name(view, found, f"link-{measure.token}"),
         alt=f"Scatter of {measure.name} against the score less the target's own. "
         + link_words(view, found, overlap).replace("**", ""),
-        how=f"A point an ordered pair; both directions of a pair share their {measure.name}, which the side "
+        how=f"A point an ordered pair; both directions of a pair share their {measure.axis}, which the side "
         "bar's measure chooses. The test permutes languages, so that the pairs' dependence is kept; r is "
         f"Pearson's, its interval, where there is one, from 2,000 draws of languages. {_seed_words(found)}.",
         table=pd.DataFrame(
@@ -328,7 +330,7 @@ def _hover(found: TransferMatrix) -> list[list[str]]:
         row = []
         for b, target in enumerate(found.languages):
             title = plain_name(source) if a == b else f"{plain_name(source)} → {plain_name(target)}"
-            lines = [f"<b>{title}</b>", f"{found.metric}: {_number(found.value[a, b])}"]
+            lines = [f"<b>{title}</b>", f"{metric_name(found.metric)}: {_number(found.value[a, b])}"]
             if a != b:
                 lines.append(f"target's own: {_number(own[a, b])}")
                 if np.isfinite(loss[a, b]):
@@ -354,11 +356,11 @@ def _dots_table(drawn: Sequence[Dots], first: str, value: str) -> pd.DataFrame:
 def _training_words(found: TransferMatrix) -> str:
     if found.kind == "mask":
         return (
-            f"{found.metric[:1].upper()}{found.metric[1:]} on test data of the target, after the source's "
+            f"{metric_line(found.metric)} on test data of the target, after the source's "
             "sub-network was trained on the target's text from the pretrained weights."
         )
     return (
-        f"{found.metric[:1].upper()}{found.metric[1:]} on test data of the target, after the source's "
+        f"{metric_line(found.metric)} on test data of the target, after the source's "
         "sub-network was trained on the source's text; the target's text was not seen."
     )
 

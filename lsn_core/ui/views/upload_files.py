@@ -129,6 +129,11 @@ def choose(files: dict[str, Arrived]) -> Arrived:
     return files[st.session_state[SHOWN]]
 
 
+def is_kept(view: View, file: Arrived) -> bool:
+    """Whether a file is kept for the session, and so offered on the Anatomy page."""
+    return any(upload.token == file.token for upload in uploads.kept(view.atlas.layout))
+
+
 def _show_kept(view: View, upload: Upload) -> None:
     st.markdown(f"It is kept for this session as **{named(upload.ticket.key)}**.")
     if is_saved(view, upload):
@@ -200,7 +205,7 @@ def _confirm(view: View, file: Arrived) -> None:
                 "Method",
                 methods,
                 index=methods.index(hint.method or "imp"),
-                format_func=lambda one: METHOD_NAMES[one],
+                format_func=lambda one: METHOD_NAMES[one].capitalize(),
                 key=f"method_{file.token}",
                 persist_state="session",
                 width=180,

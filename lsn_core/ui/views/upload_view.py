@@ -98,6 +98,11 @@ def sentence(one: Beside) -> str:
     return words.neighbours_sentence(one.found, one.part.where, one.identical)
 
 
+def nearest(one: Beside) -> str:
+    """The code of the language that it is most like."""
+    return one.found.languages[one.found.order[0]]
+
+
 def neighbours_figure(one: Beside) -> tuple[go.Figure, Described]:
     """The languages, most alike first."""
     found, order = one.found, one.found.order
@@ -202,7 +207,7 @@ def _how(one: Beside) -> str:
     seeds = ", ".join(str(seed) for seed in view.seeds)
     reference = "" if np.isfinite(one.found.reference).any() else " Pretrained alone: not known here."
     return (
-        f"Jaccard index J = kept by both / kept by either, counted {one.part.where}, with the atlas's sub-networks at "
+        f"Jaccard index = weights kept by both / weights kept by either, counted {one.part.where}, with the atlas's sub-networks at "
         f"{100 * one.level:g} % removed ({METHOD_NAMES[view.method]}, {task_name(view.task).lower()}), mean over "
         f"seeds {seeds}. 95 % intervals from 400 resamples of matrices and of the atlas's seeds; how much another run "
         f"of the upload would differ is not in them, and with one run there is no neutrality.{reference} Atlas "

@@ -15,10 +15,11 @@ _PHASES = {
 }
 
 
-def cost_sentence(tickets: int, there: int, rounds: int, levels: int, steps_a_round: int) -> str:
+def cost_sentence(tickets: int, there: int, rounds: int, levels: int, steps_a_round: int | None) -> str:
     """Markdown on what is to be trained: `there` of the tickets are finished, each has so many levels.
 
     `rounds` are those of all that are missing. A random one is not trained as the whole model, as its twin is.
+    `steps_a_round` is None where a round's length is known only when the text is read.
     """
     if not tickets:
         return "**No training**: the largest pretrained weights are kept, which takes some seconds."
@@ -34,8 +35,11 @@ def cost_sentence(tickets: int, there: int, rounds: int, levels: int, steps_a_ro
         times = f"{_count(levels, 'time')}: {at_each}"
     else:
         times = f"{at_each}, and all but the random ones once as the whole model"
+    text += f"Each is trained {times}. That makes "
+    if steps_a_round is None:
+        return f"{text}**{_count(rounds, 'round')}**; how many steps each has is known when the text is read."
     return (
-        f"{text}Each is trained {times}. That makes {_count(rounds, 'round')} of "
+        f"{text}{_count(rounds, 'round')} of "
         f"{_count(steps_a_round, 'step')}: **{_count(rounds * steps_a_round, 'training step')}** in all."
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lsn_core.analysis.core_scores import CoreScores
 from lsn_core.analysis.networks import Difference, NetworkScores
-from lsn_core.viz.labels import everyone, signed
+from lsn_core.viz.labels import everyone, metric_name, signed
 from lsn_core.viz.words.core import per_cent
 
 DIGITS = 3  # of a score and of a difference of scores
@@ -25,7 +25,7 @@ def core_score_sentence(found: CoreScores) -> str:
         size += f" ({share} of the number that one sub-network has)"
     start = (
         f"Trained on one language at a time, what {who} keep, {size}, scores on average "
-        f"**{networks.mean('core'):.{DIGITS}f}** ({networks.metric})."
+        f"**{networks.mean('core'):.{DIGITS}f}** ({metric_name(networks.metric)})."
     )
     names = {
         "own": "the language's own sub-network",
@@ -41,7 +41,7 @@ def task_sentence(found: NetworkScores, source: str, task: str, sparsity: float)
     start = (
         f"With {100 * sparsity:g} % of the weights removed, the sub-network that a language has for **{source}**, "
         f"trained for **{task}** in the same language, scores on average "
-        f"**{found.mean('other'):.{DIGITS}f}** ({found.metric})."
+        f"**{found.mean('other'):.{DIGITS}f}** ({metric_name(found.metric)})."
     )
     names = {
         "own": "the language's own sub-network for the task",

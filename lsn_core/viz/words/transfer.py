@@ -14,7 +14,7 @@ DIGITS = 3  # of a score and of a difference of scores
 FEWEST_TO_TEST = 4  # languages; the orders of three are so few that no p is below 0.05
 SHOWN = 0.05  # p up to which a link is said to be shown
 CONTROL_NAMES = {
-    "dense": "the dense model",
+    "dense": "the whole model",
     "random": "random sub-networks",
     "base": "the pretrained weights alone",
 }
