@@ -14,9 +14,10 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
+from lsn_core.viz.drawing import Drawing, heatmap, scatter
 from lsn_core.viz.families import LEGEND, add_band, add_legend
 from lsn_core.viz.labels import language_label, plain_name, signed
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, drawing
 
 CELL = 40  # px, height of a row
 TREE = 90  # px, room for the tree
@@ -107,7 +108,7 @@ def overlap_heatmap(
     count = len(languages)
     tree = TREE if linkage is not None else 0
     height = count * CELL + tree + FOOT + LEGEND
-    fig = figure(theme, height=height, hoverdistance=60)
+    fig = drawing(theme, height=height, hoverdistance=60)
     middle = 1.0 if not tree else count * CELL / (count * CELL + tree)
     fig.update_layout(
         coloraxis=_coloraxis(shown, theme, offset=46 / (height - FOOT - LEGEND)),
@@ -123,7 +124,7 @@ def overlap_heatmap(
         joined = merges(linkage, range(count))
         across, heights = branches(joined)
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=across,
                 y=heights,
                 yaxis="y2",
@@ -146,7 +147,7 @@ def overlap_heatmap(
     _points(fig, languages, hover, size=26)
     _outline(fig, languages, chosen, theme)
     add_legend(fig, languages, theme)
-    return fig
+    return fig.figure()
 
 
 def directed_heatmap(
@@ -167,7 +168,7 @@ def directed_heatmap(
     """
     count = len(languages)
     height = max(count * CELL, LEAST_TITLED) + FOOT + TITLE
-    fig = figure(theme, height=height, hoverdistance=60)
+    fig = drawing(theme, height=height, hoverdistance=60)
     titled = {"standoff": 6, "font": {"color": theme.quiet, "size": 12}}
     names = [language_label(code) for code in languages]
     fig.update_layout(
@@ -179,7 +180,7 @@ def directed_heatmap(
     _cells(fig, values, theme, numbers=count <= NUMBERS_UP_TO, shown=shown, texts=texts)
     _points(fig, languages, hover, size=26)
     _outline(fig, languages, chosen, theme, mirrored=False)
-    return fig
+    return fig.figure()
 
 
 def layer_heatmaps(
@@ -200,7 +201,7 @@ def layer_heatmaps(
     count, rows = len(languages), -(-len(panels) // PANEL_COLUMNS)
     panel, gap = max(count * PANEL_CELL, LEAST_PANEL), 34
     inner = rows * panel + (rows - 1) * gap
-    fig = figure(theme, height=inner + FOOT + 6 + LEGEND, hoverdistance=30)
+    fig = drawing(theme, height=inner + FOOT + 6 + LEGEND, hoverdistance=30)
     fig.update_layout(margin={"t": 30}, coloraxis=_coloraxis(shown, theme, offset=18 / inner))
     start, spare = BAND + BAND_GAP, 0.041
     width = (1 - start - (PANEL_COLUMNS - 1) * spare) / PANEL_COLUMNS
@@ -246,7 +247,7 @@ def layer_heatmaps(
             yshift=3,
         )
     add_legend(fig, languages, theme, y=1 + PANEL_TITLE / inner)
-    return fig
+    return fig.figure()
 
 
 def _band_axis(theme: Theme) -> dict[str, object]:
@@ -290,7 +291,7 @@ def _cell_axis(
 
 
 def _cells(
-    fig: go.Figure,
+    fig: Drawing,
     values: np.ndarray,
     theme: Theme,
     numbers: bool,
@@ -300,7 +301,7 @@ def _cells(
 ) -> None:
     known = np.isfinite(values)
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=np.where(known, np.nan, 1.0).astype(np.float32),
             colorscale=[[0, theme.missing], [1, theme.missing]],
             showscale=False,
@@ -312,7 +313,7 @@ def _cells(
         )
     )
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=np.asarray(values, dtype=np.float32),
             coloraxis="coloraxis",
             hoverinfo="skip",
@@ -327,7 +328,7 @@ def _cells(
 
 
 def _numbers(
-    fig: go.Figure,
+    fig: Drawing,
     values: np.ndarray,
     theme: Theme,
     shown: Colours,
@@ -355,7 +356,7 @@ def _numbers(
             for row in range(len(values))
         ]
         fig.add_trace(
-            go.Heatmap(
+            heatmap(
                 z=np.zeros(values.shape, dtype=np.float32),
                 text=text,
                 texttemplate="%{text}",
@@ -374,12 +375,12 @@ def _written(value: float, shown: Colours) -> str:
 
 
 def _points(
-    fig: go.Figure, languages: Sequence[str], hover: Sequence[Sequence[str]], size: int, **place: str
+    fig: Drawing, languages: Sequence[str], hover: Sequence[Sequence[str]], size: int, **place: str
 ) -> None:
     cells = [(row, column) for row in range(len(languages)) for column in range(len(languages))]
     hidden = {"marker": {"opacity": 0}}
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[column for _, column in cells],
             y=[row for row, _ in cells],
             mode="markers",
@@ -396,7 +397,7 @@ def _points(
 
 
 def _outline(
-    fig: go.Figure,
+    fig: Drawing,
     languages: Sequence[str],
     chosen: tuple[str, str] | None,
     theme: Theme,

@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import hex_colour
+from lsn_core.viz.drawing import heatmap, scatter
 from lsn_core.viz.labels import language_label, plain_name
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, drawing
 
 CELL = 34  # px, height of a row
 FOOT = 62  # px, room for the labels below
@@ -37,9 +38,9 @@ def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
     """
     columns = len(rows[0].done)
     share = np.array([[done / row.tickets for done in row.done] for row in rows])
-    fig = figure(theme, height=CELL * len(rows) + FOOT)
+    fig = drawing(theme, height=CELL * len(rows) + FOOT)
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=share.astype(np.float32),
             zmin=0,
             zmax=1,
@@ -82,7 +83,7 @@ def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
             range=[len(rows) - 0.5, -0.5],
         ),
     )
-    return fig
+    return fig.figure()
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, the
     A language has one colour and one symbol. Of several methods, the first is drawn solid, the others dotted.
     `levels` is how many tenths of the weights will be removed, for the axis.
     """
-    fig = figure(theme, height=SCORES_HEIGHT + LEGEND_ROW * (len(lines) // 4), showlegend=True)
+    fig = drawing(theme, height=SCORES_HEIGHT + LEGEND_ROW * (len(lines) // 4), showlegend=True)
     languages = list(dict.fromkeys(line.language for line in lines))
     methods = list(dict.fromkeys(line.method for line in lines))
     for line in lines:
@@ -109,7 +110,7 @@ def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, the
         means = np.array([np.mean(line.values[level]) for level in x])
         name = plain_name(line.language) + ("" if first else f", {line.method}")
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[100 * level for level in x],
                 y=means,
                 name=name,
@@ -157,7 +158,7 @@ def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, the
             rangemode="tozero",
         ),
     )
-    return fig
+    return fig.figure()
 
 
 def _mark(row: LanguageRounds, column: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.drawing import scatter
+from lsn_core.viz.theme import Theme, axis, drawing
 
 HEIGHT = 300
 
@@ -18,14 +19,14 @@ def scores_figure(scores: pd.DataFrame, metric: str, theme: Theme) -> go.Figure:
             is random), `sparsity` (0..1, 0 is the dense model), `value`; one row a seed.
         metric: what `value` is, for the axis.
     """
-    fig = figure(theme, height=HEIGHT, showlegend=True)
+    fig = drawing(theme, height=HEIGHT, showlegend=True)
     colours = (theme.first, theme.second)
     for name, rows in scores.groupby("name", sort=False):
         control = bool(rows["control"].iloc[0])
         colour = colours[int(rows["language_rank"].iloc[0])]
         seeds = rows.groupby("sparsity")["value"].agg(["mean", "min", "max", "count"]).reset_index()
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=100 * seeds["sparsity"],
                 y=seeds["mean"],
                 name=str(name),
@@ -74,4 +75,4 @@ def scores_figure(scores: pd.DataFrame, metric: str, theme: Theme) -> go.Figure:
             rangemode="tozero",
         ),
     )
-    return fig
+    return fig.figure()
