@@ -37,6 +37,20 @@ STYLE = """
     [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
     /* On a narrow screen a cell is too small for its number; a tap shows it. */
     @media (max-width: 640px) { .heatmap-label { display: none; } }
+    /* A line along the top as long as the server works; short work shows none. The browser draws it by itself, so
+       that it is there in time however busy the server is. */
+    [data-testid="stApp"]:is([data-test-script-state="running"], [data-test-script-state="rerunRequested"])::before {
+        content: ""; position: fixed; inset: 0 0 auto 0; height: 3px; z-index: 1000000; opacity: 0;
+        background: linear-gradient(90deg, transparent, #0b6e8f 40%, #0b6e8f 60%, transparent) 0 0 / 50% 100% no-repeat;
+        animation: lsn-working 1.2s linear 0.15s infinite;
+    }
+    @keyframes lsn-working {
+        from { opacity: 1; background-position: -100% 0; }
+        to { opacity: 1; background-position: 200% 0; }
+    }
+    @media (prefers-reduced-motion: reduce) {
+        @keyframes lsn-working { from, to { opacity: 1; background-size: 100% 100%; } }
+    }
 </style>
 """
 DARK_STYLE = """
@@ -44,6 +58,9 @@ DARK_STYLE = """
     /* White on the dark theme's accent cannot be read. */
     [data-testid="stMultiSelectTagsContainer"] [data-tag], [data-testid="stMultiSelectTagsContainer"] [data-tag] *,
     [data-testid="stBaseButton-primary"] p { color: #14191c !important; }
+    [data-testid="stApp"]::before {
+        background-image: linear-gradient(90deg, transparent, #5cc3e6 40%, #5cc3e6 60%, transparent) !important;
+    }
 </style>
 """
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import streamlit as st
 
 from lsn_core.analysis.cores import Membership, core_table, exclusive_table, membership_table
 from lsn_core.masks.ticket import TicketKey
@@ -85,7 +88,22 @@ def lacking(view: View) -> dict[int, list[str]]:
 def count(view: View, part: Part, k: int) -> Core:
     """The core, for every seed that all the languages have."""
     seeds = tuple(seed for seed, missing in lacking(view).items() if not missing)
-    return Core(view, part, k, seeds, tuple(store.members(view, seed) for seed in seeds))
+    with reading() as progress:
+        return Core(view, part, k, seeds, tuple(store.members(view, seed, progress) for seed in seeds))
+
+
+@contextmanager
+def reading() -> Iterator[Callable[[int, int], None]]:
+    """A place on the page that shows how many sub-networks have been read, as long as they are."""
+    place = st.empty()
+
+    def show(done: int, total: int) -> None:
+        place.progress(done / total, f"Reading sub-network {done + 1} of {total} …")
+
+    try:
+        yield show
+    finally:
+        place.empty()
 
 
 def sentence(core: Core) -> str:
