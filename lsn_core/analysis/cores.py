@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,10 @@ class Membership:
         A weight of matrix m is kept by language l with probability a_lm / n_m, so that the number of
         languages that keep it follows the Poisson-binomial distribution of these.
         """
+        return self._by_chance
+
+    @cached_property
+    def _by_chance(self) -> np.ndarray:
         return _independent(self.kept, self.layout.sizes)
 
     def expected_by_reference(self) -> np.ndarray:
@@ -89,6 +94,10 @@ class Membership:
         Independence within R and, on its own, within the weights that R removes, matrix by matrix: the
         J_ref of DESIGN.md, section 4, for more than two languages. NaN without a base mask.
         """
+        return self._by_reference
+
+    @cached_property
+    def _by_reference(self) -> np.ndarray:
         if self.in_reference is None or self.reference_kept is None:
             return np.full(self.counts.shape, np.nan)
         outside, removed = self.kept - self.in_reference, self.layout.sizes - self.reference_kept

@@ -249,8 +249,16 @@ def sets(view: View, seed: int, progress: Progress | None = None) -> KeeperSets:
 
 def _told(view: View, seed: int) -> tuple[Membership, SetSizes | None] | None:
     """What the atlas's table says of the view's languages with one seed; None where it says nothing."""
-    table = _keepers(view.atlas, view.stamp, _signature(view.atlas.path / f"{KEEPERS_TABLE}.parquet"))
-    return keepers_row(table, _counts_of(view, seed))
+    signature = _signature(view.atlas.path / f"{KEEPERS_TABLE}.parquet")
+    choice = (view.task, view.sparsity, seed, view.method, view.languages)
+    return _told_before(view, view.stamp, signature, choice)
+
+
+@st.cache_resource(show_spinner=False, max_entries=128)
+def _told_before(
+    _view: View, stamp: str, signature: str, choice: tuple[str, float, int, str, tuple[str, ...]]
+) -> tuple[Membership, SetSizes | None] | None:
+    return keepers_row(_keepers(_view.atlas, stamp, signature), _counts_of(_view, choice[2]))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
