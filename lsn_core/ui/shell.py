@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -160,6 +161,15 @@ def run(root: Path) -> None:
     _finish(frame)
     pins.keep()
     unseen.empty()
+    _set_apart(page.name)
+
+
+@st.cache_resource(show_spinner=False)
+def _set_apart(page: str) -> None:
+    """Once a page's code is loaded, keep it out of the search for garbage, which Streamlit makes after every run:
+    with all the libraries in it, that takes longer than many a run."""
+    gc.collect()
+    gc.freeze()
 
 
 def _fetch_chart_code() -> DeltaGenerator:

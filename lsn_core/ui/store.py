@@ -118,7 +118,11 @@ def _tables_are_old(_atlas: Atlas, stamp: str, signature: str) -> bool:
 
 def counts(view: View) -> Counts:
     """Counts of kept and shared weights for the view's task, method and sparsity."""
-    return _counts(view.atlas, view.stamp, view.sparsity, view.task, view.method)
+    key = ("counts", view.sparsity, view.task, view.method)
+    if key not in view.found:
+        view.found[key] = _counts(view.atlas, view.stamp, *key[1:])
+    found: Counts = view.found[key]
+    return found
 
 
 @st.cache_resource(show_spinner="Counting shared weights …", max_entries=32)
@@ -140,7 +144,10 @@ def matrix(
     wanted = languages or view.languages
     computed = view.languages if set(wanted) == set(view.languages) else wanted
     source = (view.stamp, view.sparsity, view.task, view.method)
-    found = _matrix(counts(view), source, measure, scope, computed, view.seeds, replicates)
+    key = (source, measure, scope, computed, view.seeds, replicates)
+    if key not in view.found:
+        view.found[key] = _matrix(counts(view), *key)
+    found: LanguageMatrix = view.found[key]
     return found if wanted == computed else _reordered(found, wanted)
 
 
