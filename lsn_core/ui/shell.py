@@ -168,8 +168,11 @@ def run(root: Path) -> None:
 def _set_apart(page: str) -> None:
     """Once a page's code is loaded, keep it out of the search for garbage, which Streamlit makes after every run:
     with all the libraries in it, that takes longer than many a run."""
+    from lsn_core.ui.memory import give_back
+
     gc.collect()
     gc.freeze()
+    give_back()
 
 
 def _fetch_chart_code() -> DeltaGenerator:

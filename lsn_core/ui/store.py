@@ -36,6 +36,7 @@ from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE, Ticket, TicketKey
 from lsn_core.ui.catalogue import Catalogue
 from lsn_core.ui.kept import Kept
+from lsn_core.ui.memory import give_back
 from lsn_core.ui.uploads import Upload
 from lsn_core.ui.view import View
 
@@ -127,7 +128,9 @@ def counts(view: View) -> Counts:
 
 @st.cache_resource(show_spinner="Counting shared weights …", max_entries=32)
 def _counts(_atlas: Atlas, stamp: str, sparsity: float, task: str, method: str) -> Counts:
-    return load_counts(_atlas, sparsity, task, method)
+    found = load_counts(_atlas, sparsity, task, method)
+    give_back()
+    return found
 
 
 def matrix(
@@ -270,7 +273,9 @@ def _told_before(
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _keepers(_atlas: Atlas, stamp: str, signature: str) -> pd.DataFrame:
-    return read_keepers(_atlas)
+    found = read_keepers(_atlas)
+    give_back()
+    return found
 
 
 def _counts_of(view: View, seed: int) -> Counts:
@@ -318,7 +323,9 @@ def _all_keys_at(view: View, level: float) -> tuple[TicketKey, ...]:
 
 @st.cache_resource(show_spinner="Reading the sub-networks of the atlas …", max_entries=2)
 def _masks_at(_atlas: Atlas, stamp: str, level: float, keys: tuple[TicketKey, ...]) -> dict[TicketKey, Mask]:
-    return {key: _atlas.ticket(key).mask(level) for key in keys}
+    found = {key: _atlas.ticket(key).mask(level) for key in keys}
+    give_back()
+    return found
 
 
 def siblings(view: View) -> list[Atlas]:
@@ -344,7 +351,9 @@ def mask(atlas: Atlas, key: TicketKey, level: float) -> Mask:
 
 @st.cache_resource(show_spinner="Reading the masks …", max_entries=24)
 def _mask(_atlas: Atlas, stem: str, level: float, content_hash: str) -> Mask:
-    return _atlas.ticket(TicketKey.from_stem(stem)).mask(level)
+    found = _atlas.ticket(TicketKey.from_stem(stem)).mask(level)
+    give_back()
+    return found
 
 
 def uploaded_mask(upload: Upload) -> Mask:

@@ -377,18 +377,19 @@ def _written(value: float, shown: Colours) -> str:
 def _points(
     fig: Drawing, languages: Sequence[str], hover: Sequence[Sequence[str]], size: int, **place: str
 ) -> None:
-    cells = [(row, column) for row in range(len(languages)) for column in range(len(languages))]
+    rows, columns = np.indices((len(languages),) * 2, dtype=np.int32).reshape(2, -1)
+    codes = np.array(languages)
     hidden = {"marker": {"opacity": 0}}
     fig.add_trace(
         scatter(
-            x=[column for _, column in cells],
-            y=[row for row, _ in cells],
+            x=columns,
+            y=rows,
             mode="markers",
             marker={"symbol": "square", "size": size, "opacity": 0},
             selected=hidden,
             unselected=hidden,
-            customdata=[[languages[row], languages[column]] for row, column in cells],
-            text=[hover[row][column] for row, column in cells],
+            customdata=np.stack([codes[rows], codes[columns]], axis=1),
+            text=np.array([text for row in hover for text in row], dtype=object),
             hovertemplate="%{text}<extra></extra>",
             name="cells",
             **place,
