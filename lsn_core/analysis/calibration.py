@@ -174,7 +174,7 @@ class TicketPairs:
         def by_matrix(values: np.ndarray) -> np.ndarray:
             return np.ascontiguousarray(values[..., matrices].T, dtype=np.float64)
 
-        has_reference = counts.reference_kept is not None and counts.in_reference is not None
+        inside, reference = counts.in_reference, counts.reference_kept
         return cls(
             first,
             second,
@@ -183,8 +183,8 @@ class TicketPairs:
             by_matrix(counts.pair[first, second]),
             by_matrix(counts.kept),
             by_matrix(counts.layout.sizes),
-            by_matrix(counts.in_reference) if has_reference else None,
-            by_matrix(counts.reference_kept) if has_reference else None,
+            None if inside is None else by_matrix(inside),
+            None if reference is None else by_matrix(reference),
         )
 
     @cached_property

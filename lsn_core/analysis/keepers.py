@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,12 +79,12 @@ def keepers_row(table: pd.DataFrame, counts: Counts) -> tuple[Membership, SetSiz
     order. The sets are over the whole model; None with more languages than sets are counted of."""
     stems = [key.stem for key in counts.tickets]
     near = table[(table["sparsity"] - counts.sparsity).abs() <= SPARSITY_TOLERANCE]
-    for row in near.itertuples():
-        if list(row.tickets) == stems:
+    for row in near.to_dict("records"):
+        if list(row["tickets"]) == stems:
             n, matrices = len(stems), len(counts.layout.matrices)
-            keepers = np.asarray(row.counts, dtype=np.int64).reshape(n + 1, matrices)
-            alone = np.asarray(row.exclusive, dtype=np.int64).reshape(n, matrices)
-            weights = np.asarray(row.sets, dtype=np.int64)
+            keepers = np.asarray(row["counts"], dtype=np.int64).reshape(n + 1, matrices)
+            alone = np.asarray(row["exclusive"], dtype=np.int64).reshape(n, matrices)
+            weights = np.asarray(row["sets"], dtype=np.int64)
             patterns = np.flatnonzero(weights)
             languages = tuple(key.language for key in counts.tickets)
             sets = (
@@ -104,10 +105,12 @@ def _read(atlas: Atlas) -> tuple[pd.DataFrame, dict[str, str]] | None:
 
 def _rows(
     frame: pd.DataFrame, stamps: Mapping[str, str], current: Mapping[str, str]
-) -> dict[tuple[tuple[str, ...], str], dict[str, object]]:
+) -> dict[tuple[tuple[str, ...], str], dict[str, Any]]:
     """The rows whose tickets are the same as when they were counted, by tickets and sparsity."""
     fresh = {stem for stem, stamp in stamps.items() if current.get(stem) == stamp}
-    rows = frame.to_dict("records")
+    rows: list[dict[str, Any]] = [
+        {str(name): value for name, value in row.items()} for row in frame.to_dict("records")
+    ]
     return {
         (tuple(row["tickets"]), _token(row["sparsity"])): row for row in rows if set(row["tickets"]) <= fresh
     }
@@ -130,7 +133,7 @@ def _groups(atlas: Atlas) -> Iterator[_Group]:
         yield _Group(keys, tuple(sorted(reached)))
 
 
-def _counted(atlas: Atlas, keys: Sequence[TicketKey], levels: Sequence[float]) -> Iterator[dict[str, object]]:
+def _counted(atlas: Atlas, keys: Sequence[TicketKey], levels: Sequence[float]) -> Iterator[dict[str, Any]]:
     """The rows of these tickets; as many levels a pass as fit."""
     width = max(1, _MEMORY // (2 * atlas.layout.size))
     for start in range(0, len(levels), width):

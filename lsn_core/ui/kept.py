@@ -14,10 +14,13 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """The results that were asked for last, at most `most`; each is made by one visitor while others wait for it."""
+    """The results that were asked for last, as many as fit into `most` bytes by `size`, and always the last one.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    Each is made by one visitor while others wait for it.
+    """
+
+    def __init__(self, most: int, size: Callable[[T], int]) -> None:
+        self._most, self._size = most, size
         self._lock = threading.Lock()
         self._found: OrderedDict[Hashable, T] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
@@ -40,6 +43,6 @@ class Kept(Generic[T]):
                     self._making.pop(key, None)
             with self._lock:
                 self._found[key] = made
-                while len(self._found) > self._most:
+                while len(self._found) > 1 and sum(map(self._size, self._found.values())) > self._most:
                     self._found.popitem(last=False)
             return made

@@ -149,7 +149,9 @@ def matrix(
     source = (view.stamp, view.sparsity, view.task, view.method)
     key = (source, measure, scope, computed, view.seeds, replicates)
     if key not in view.found:
-        view.found[key] = _matrix(counts(view), *key)
+        view.found[key] = _matrices().get(
+            key, lambda: language_matrix(counts(view), measure, scope, computed, view.seeds, replicates)
+        )
     found: LanguageMatrix = view.found[key]
     return found if wanted == computed else _reordered(found, wanted)
 
@@ -167,17 +169,9 @@ def _reordered(found: LanguageMatrix, languages: tuple[str, ...]) -> LanguageMat
     )
 
 
-@st.cache_resource(show_spinner="Resampling seeds and matrices …", max_entries=512)
-def _matrix(
-    _counts: Counts,
-    source: tuple[str, float, str, str],
-    measure: str,
-    scope: str,
-    languages: tuple[str, ...],
-    seeds: tuple[int, ...],
-    replicates: int,
-) -> LanguageMatrix:
-    return language_matrix(_counts, measure, scope, languages, seeds, replicates)
+@st.cache_resource(show_spinner=False)
+def _matrices() -> Kept[LanguageMatrix]:
+    return Kept(96 * 2**20, lambda found: found.replicates.nbytes + found.value.nbytes)
 
 
 def tree(view: View, linkage: str, scope: str, languages: tuple[str, ...]) -> Tree:
@@ -290,12 +284,12 @@ def _all_of_seed(view: View, seed: int) -> tuple[TicketKey, ...]:
 
 @st.cache_resource(show_spinner=False)
 def _kept_sets() -> Kept[KeeperSets]:
-    return Kept(12)
+    return Kept(32 * 2**20, lambda sets: sets.counts.nbytes)
 
 
 @st.cache_resource(show_spinner=False)
 def _kept_members() -> Kept[Membership]:
-    return Kept(64)
+    return Kept(32 * 2**20, lambda found: found.counts.nbytes + found.kept.nbytes + found.exclusive.nbytes)
 
 
 def keys_at(view: View, level: float) -> tuple[TicketKey, ...]:
@@ -321,7 +315,7 @@ def _all_keys_at(view: View, level: float) -> tuple[TicketKey, ...]:
     )
 
 
-@st.cache_resource(show_spinner="Reading the sub-networks of the atlas …", max_entries=2)
+@st.cache_resource(show_spinner="Reading the sub-networks of the atlas …", max_entries=1)
 def _masks_at(_atlas: Atlas, stamp: str, level: float, keys: tuple[TicketKey, ...]) -> dict[TicketKey, Mask]:
     found = {key: _atlas.ticket(key).mask(level) for key in keys}
     give_back()

@@ -40,7 +40,7 @@ class Drawing:
 
     def add_trace(self, trace: Trace) -> None:
         """Draw a trace over what is there."""
-        self._traces.append(trace)
+        self._traces.append(_own(trace))
 
     def update_traces(self, **settings: Any) -> None:
         """Settings for all traces that are there."""
@@ -79,4 +79,11 @@ def _merge(there: dict[str, Any], settings: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping) and isinstance(there.get(name), dict):
             _merge(there[name], value)
         else:
-            there[name] = dict(value) if isinstance(value, Mapping) else value
+            there[name] = _own(value)
+
+
+def _own(value: Any) -> Any:
+    """The value, lists and dictionaries as copies: the caller may go on with them."""
+    if isinstance(value, Mapping):
+        return {name: _own(each) for name, each in value.items()}
+    return list(value) if isinstance(value, list) else value
