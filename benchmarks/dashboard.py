@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from benchmarks.bare import CHART, CHOICES, write_bare
 from benchmarks.table import Row
@@ -121,7 +121,12 @@ class Viewer:
 
     def _measure(self, what: str, use: Callable[[], None]) -> None:
         use()
-        self._page.wait_for_function(f"() => window.seen.drawn[{self._chart!r}]", timeout=PATIENCE_MS)
+        try:
+            self._page.wait_for_function(f"() => window.seen.drawn[{self._chart!r}]", timeout=PATIENCE_MS)
+        except TimeoutError as error:
+            raise RuntimeError(
+                f"{self._where}, {what}: the figure {self._chart} is not drawn anew"
+            ) from error
         wait_until_quiet(self._page)
         seen = self._page.evaluate("() => window.seen")
         redrawn = seen["drawn"][self._chart] - seen["input"]

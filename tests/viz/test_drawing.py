@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -27,7 +29,7 @@ def test_the_same_steps_make_the_same_figure() -> None:
         fig.add_vline(x=0.2, line={"width": 1}, layer="below")
     drawn.add_trace(scatter(x=[1], y=[2], mode="markers", marker={"size": 3}))
     stepped.add_trace(go.Scatter(x=[1], y=[2], mode="markers", marker={"size": 3}))
-    assert drawn.figure().to_json() == stepped.to_json()
+    assert json.loads(drawn.figure().to_json()) == json.loads(stepped.to_json())
 
 
 def test_a_list_may_be_used_again() -> None:
