@@ -239,8 +239,8 @@ def walk_eleven(browser: Browser, server: Server) -> list[Change]:
         one.open("overlap", FIGURES["overlap"], "atlas=e5-small")
         for measure in ("Jaccard − pretrained alone", "Jaccard − chance", "Jaccard", "Neutrality"):
             one.choose("Measure", measure)
-        for _ in range(3):
-            one.step("sparsity")
+        for arrow in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowLeft"):
+            one.step("sparsity", arrow)
         for name in ("Layers", "Components", "Whole model"):
             one.press("by", name)
         for name in ("Families", "Alike together"):
@@ -248,6 +248,7 @@ def walk_eleven(browser: Browser, server: Server) -> list[Change]:
         one.turn_to("tree")
         one.choose("Measure", "Jaccard")
         one.step("sparsity", "ArrowLeft")
+        one.step("sparsity")  # back to where transfer was measured
         one.press("linkage", "Complete")
         one.step("groups")
         one.turn_to("transfer")
