@@ -43,7 +43,7 @@ STYLE = """
     [data-testid="stApp"]:is([data-test-script-state="running"], [data-test-script-state="rerunRequested"])::before {
         content: ""; position: fixed; inset: 0 0 auto 0; height: 3px; z-index: 1000000; opacity: 0;
         background: linear-gradient(90deg, transparent, #0b6e8f 40%, #0b6e8f 60%, transparent) 0 0 / 50% 100% no-repeat;
-        animation: lsn-working 1.2s linear 0.15s infinite;
+        animation: lsn-working 1.2s linear 0.1s infinite;
     }
     @keyframes lsn-working {
         from { opacity: 1; background-position: -100% 0; }
