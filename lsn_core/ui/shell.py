@@ -14,6 +14,7 @@ from lsn_core.errors import LsnError
 from lsn_core.ui import states
 from lsn_core.ui.address import Address
 from lsn_core.ui.copying import copy_button
+from lsn_core.ui.memory import give_back, hold_little
 from lsn_core.ui.view import SIDE_CONTROLS, View
 
 PRODUCT = "Language sub-networks"
@@ -124,6 +125,7 @@ class Frame:
 
 def run(root: Path) -> None:
     """Draw the frame and, in it, the page that the address names. `root` is the folder of the atlases."""
+    hold_little()
     routes = _routes()
     current = _navigation(routes)
     if not current.url_path:
@@ -168,8 +170,6 @@ def run(root: Path) -> None:
 def _set_apart(page: str) -> None:
     """Once a page's code is loaded, keep it out of the search for garbage, which Streamlit makes after every run:
     with all the libraries in it, that takes longer than many a run."""
-    from lsn_core.ui.memory import give_back
-
     gc.collect()
     gc.freeze()
     give_back()
