@@ -53,7 +53,12 @@ class Visitor:
     def __enter__(self) -> Self:
         address = self._url.replace("http", "ws", 1) + "/_stcore/stream"
         self._socket = connect(
-            address, subprotocols=["streamlit"], origin=self._url, max_size=LARGEST_MESSAGE, compression=None
+            address,
+            subprotocols=["streamlit"],
+            origin=self._url,
+            max_size=LARGEST_MESSAGE,
+            compression=None,
+            close_timeout=1,
         )
         return self
 
