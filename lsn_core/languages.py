@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import asin, cos, nan, radians, sin, sqrt
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,7 @@ def in_paper_order(codes: Collection[str]) -> tuple[str, ...]:
     return (*known, *sorted(set(codes) - set(known)))
 
 
+@lru_cache(maxsize=4096)
 def language(code: str) -> Language:
     """The language with this code; a code that is not in the table is a language of unknown family."""
     return _KNOWN.get(code) or Language(code, code, code, "unknown", None, "unknown", "ltr")

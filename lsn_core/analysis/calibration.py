@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from lsn_core.masks.layout import SCOPES, Layout, Scope
 
 _UNDEFINED_SHARE = 0.05
 """No interval is given where more than this share of the replicates is undefined: it would hide a tail."""
+_BLOCK_CELLS = 2**17
+"""Pairs of tickets, times replicates, that are worked out at once: a few arrays of them stay in a core's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +37,6 @@ class Expectations:
     def summed(self, weights: np.ndarray) -> Expectations:
         """Sums over matrices: ``weights`` (K, M) says how often each of the M counts in each of K sums."""
         return Expectations(*(part @ weights.T for part in self._parts()))
-
-    def restricted(self, matrices: np.ndarray) -> Expectations:
-        """Only these matrices."""
-        return Expectations(*(part[..., matrices] for part in self._parts()))
 
     def _parts(self) -> tuple[np.ndarray, ...]:
         return self.observed, self.chance, self.reference, self.kept, self.size
@@ -141,10 +140,121 @@ class LanguageMatrix:
     replicates: np.ndarray
 
 
-_PAIR_MEASURES: dict[str, Callable[[Expectations], np.ndarray]] = {
-    "jaccard": Expectations.jaccard,
-    "chance": Expectations.chance_jaccard,
-    "reference": Expectations.reference_jaccard,
+@dataclass(frozen=True, eq=False)
+class TicketPairs:
+    """P unordered pairs of tickets, each ticket with itself among them, in order of the two groups they are of.
+
+    ``first`` and ``second`` (P,) are the places of the two among the T tickets, ``starts`` (G,) says where each
+    pair of groups begins and ``groups`` (2, G) which they are, the lower one first. ``observed`` is float64
+    (M, P), ``kept`` and ``inside`` (the base mask; None without one) are (M, T), ``size`` and
+    ``reference_kept`` (M,).
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    starts: np.ndarray
+    groups: np.ndarray
+    observed: np.ndarray
+    kept: np.ndarray
+    size: np.ndarray
+    inside: np.ndarray | None
+    reference_kept: np.ndarray | None
+
+    @classmethod
+    def of(cls, counts: Counts, matrices: np.ndarray, group: np.ndarray) -> TicketPairs:
+        """The pairs of all tickets of the counts over some matrices; ``group`` (T,) is each ticket's group."""
+        first, second = np.triu_indices(len(counts.tickets))
+        swapped = group[first] > group[second]
+        first, second = np.where(swapped, second, first), np.where(swapped, first, second)
+        order = np.lexsort((group[second], group[first]))
+        first, second = first[order], second[order]
+        of_pair = np.stack([group[first], group[second]])
+        starts = np.flatnonzero(np.r_[True, np.any(of_pair[:, 1:] != of_pair[:, :-1], axis=0)])
+
+        def by_matrix(values: np.ndarray) -> np.ndarray:
+            return np.ascontiguousarray(values[..., matrices].T, dtype=np.float64)
+
+        inside, reference = counts.in_reference, counts.reference_kept
+        return cls(
+            first,
+            second,
+            starts,
+            of_pair[:, starts],
+            by_matrix(counts.pair[first, second]),
+            by_matrix(counts.kept),
+            by_matrix(counts.layout.sizes),
+            None if inside is None else by_matrix(inside),
+            None if reference is None else by_matrix(reference),
+        )
+
+    @cached_property
+    def within(self) -> np.ndarray:
+        """The places of the pairs within one group."""
+        ends = np.append(self.starts[1:], len(self.first))
+        own = self.groups[0] == self.groups[1]
+        return np.flatnonzero(np.repeat(own, ends - self.starts))
+
+    @cached_property
+    def chance(self) -> np.ndarray:
+        """Expected intersections of random masks of the same densities, (M, P)."""
+        return measures.expected_by_chance(
+            self.kept[:, self.first], self.kept[:, self.second], self.size[:, None]
+        )
+
+    @cached_property
+    def reference(self) -> np.ndarray:
+        """Expected intersections of masks that share the pretrained magnitudes only, (M, P); NaN without a base mask."""
+        if self.inside is None or self.reference_kept is None:
+            return np.full_like(self.observed, np.nan)
+        outside = self.kept - self.inside
+        return measures.expected_by_reference(
+            self.inside[:, self.first],
+            self.inside[:, self.second],
+            outside[:, self.first],
+            outside[:, self.second],
+            self.reference_kept[:, None],
+            (self.size - self.reference_kept)[:, None],
+        )
+
+
+class PairSums:
+    """The pairs' counts summed over matrices: ``weights`` (K, M) says how often each counts in each of K sums.
+
+    What is not asked for is not summed. All are float64 (K, P).
+    """
+
+    def __init__(self, pairs: TicketPairs, weights: np.ndarray) -> None:
+        self._pairs, self._weights = pairs, weights
+        kept = weights @ pairs.kept
+        self.a, self.b = kept[:, pairs.first], kept[:, pairs.second]
+
+    @cached_property
+    def observed(self) -> np.ndarray:
+        """Weights that both keep."""
+        return self._weights @ self._pairs.observed
+
+    @property
+    def size(self) -> np.ndarray:
+        """All weights, (K, 1)."""
+        return (self._weights @ self._pairs.size)[:, None]
+
+    def jaccard(self) -> np.ndarray:
+        """Observed Jaccard index."""
+        return measures.jaccard(self.observed, self.a, self.b)
+
+    def chance_jaccard(self) -> np.ndarray:
+        """The Jaccard index that random masks of the same densities would have."""
+        return measures.jaccard(self._weights @ self._pairs.chance, self.a, self.b)
+
+    def reference_jaccard(self) -> np.ndarray:
+        """The Jaccard index that masks with nothing but the pretrained magnitudes in common would have."""
+        return measures.jaccard(self._weights @ self._pairs.reference, self.a, self.b)
+
+
+_PAIR_MEASURES: dict[str, Callable[[PairSums], np.ndarray]] = {
+    "jaccard": PairSums.jaccard,
+    "chance": PairSums.chance_jaccard,
+    "reference": PairSums.reference_jaccard,
     "excess": lambda sums: sums.jaccard() - sums.chance_jaccard(),
     "jaccard-reference": lambda sums: sums.jaccard() - sums.reference_jaccard(),
     "overlap-coefficient": lambda sums: measures.overlap_coefficient(sums.observed, sums.a, sums.b),
@@ -198,11 +308,10 @@ def language_matrix(
     if len({(key.task, key.method) for key in keys}) > 1:
         raise LsnError("the tickets are of several tasks or methods; choose one to compare languages")
     chosen = find_scope(counts.layout, scope)
-    parts = expectations(counts.select(keys)).restricted(chosen.matrices)
     member = np.array([[key.language == name for key in keys] for name in names], dtype=np.float64)
-
     matrices = len(chosen.matrices)
-    value, resampled = _resampled(parts, measure, member, replicates, rng_seed)
+    pairs = TicketPairs.of(counts.select(keys), chosen.matrices, member.argmax(axis=0))
+    value, resampled = _resampled(pairs, measure, member, replicates, rng_seed)
     low, high = interval(value, resampled, _can_vary(member.sum(axis=1), matrices))
     return LanguageMatrix(names, measure, scope, value, low, high, resampled)
 
@@ -218,25 +327,28 @@ def group_neutrality(
     """
     keys = [key for key in counts.tickets if (key.task, key.language) in groups]
     member = np.array([[(key.task, key.language) == group for key in keys] for group in groups], dtype=float)
-    return _resampled(expectations(counts.select(keys)), "neutrality", member, replicates, rng_seed)
+    every = np.arange(len(counts.layout.matrices))
+    pairs = TicketPairs.of(counts.select(keys), every, member.argmax(axis=0))
+    return _resampled(pairs, "neutrality", member, replicates, rng_seed)
 
 
 def _resampled(
-    parts: Expectations, measure: str, member: np.ndarray, replicates: int, rng_seed: int
+    pairs: TicketPairs, measure: str, member: np.ndarray, replicates: int, rng_seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The measure of every two groups of tickets, (n, n), and its replicates, (B, n, n); ``member`` is (n, T)."""
-    matrices = len(parts.size)
-    value = _by_language(parts.summed(np.ones((1, matrices))), measure, member, member)
+    matrices = len(pairs.size)
+    once = np.ones((1, member.shape[1]))
+    value = _by_language(pairs, measure, np.ones((1, matrices)), once, member)[0]
     rng = np.random.default_rng(rng_seed)
     drawn_matrices = rng.multinomial(matrices, np.full(matrices, 1 / matrices), size=replicates)
     drawn_seeds = draw_seeds(member, replicates, rng)
-    resampled = np.array(
-        [
-            _by_language(parts.summed(weights[None].astype(np.float64)), measure, member * draw, member)
-            for weights, draw in zip(drawn_matrices, drawn_seeds, strict=True)
-        ]
-    )
-    return value, resampled.reshape(replicates, len(member), len(member))
+    resampled = np.empty((replicates, len(member), len(member)))
+    at_once = max(1, _BLOCK_CELLS // len(pairs.first))
+    for start in range(0, replicates, at_once):
+        block = slice(start, start + at_once)
+        weights = drawn_matrices[block].astype(np.float64)
+        resampled[block] = _by_language(pairs, measure, weights, drawn_seeds[block], member)
+    return value, resampled
 
 
 def draw_seeds(member: np.ndarray, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -248,34 +360,50 @@ def draw_seeds(member: np.ndarray, replicates: int, rng: np.random.Generator) ->
     return drawn
 
 
-def _by_language(sums: Expectations, measure: str, drawn: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """The measure of every two languages, (n, n), from sums over one scope; see ``_mean_over_seeds``."""
+def _by_language(
+    pairs: TicketPairs, measure: str, weights: np.ndarray, drawn: np.ndarray, member: np.ndarray
+) -> np.ndarray:
+    """The measure of every two languages, (K, n, n), from K sums over matrices; see ``_mean_over_seeds``."""
+    sums = PairSums(pairs, weights)
     if measure != "neutrality":
-        return _mean_over_seeds(_PAIR_MEASURES[measure](sums)[..., 0], drawn, member)
-    observed = _mean_over_seeds(sums.jaccard()[..., 0], drawn, member)
-    reference = _mean_over_seeds(sums.reference_jaccard()[..., 0], drawn, member)
-    own = np.diagonal(observed)
-    return measures.neutrality(observed, reference, (own[:, None] + own[None, :]) / 2)
+        return _mean_over_seeds(_PAIR_MEASURES[measure](sums), pairs, drawn, member)
+    observed = _mean_over_seeds(sums.jaccard(), pairs, drawn, member)
+    reference = _mean_over_seeds(sums.reference_jaccard(), pairs, drawn, member)
+    own = np.einsum("kii->ki", observed)
+    return measures.neutrality(observed, reference, (own[:, :, None] + own[:, None, :]) / 2)
 
 
-def _mean_over_seeds(pairs: np.ndarray, drawn: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """Means of a (T, T) measure over pairs of drawn tickets, (n, n); on the diagonal over different ones.
+def _mean_over_seeds(
+    values: np.ndarray, pairs: TicketPairs, drawn: np.ndarray, member: np.ndarray
+) -> np.ndarray:
+    """Means of a measure of the pairs, (K, P), over those of drawn tickets, (K, n, n); on the diagonal over different
+    ones.
 
-    ``drawn`` (n, T) says how often each ticket of each language was drawn, ``member`` (n, T) whose it is.
+    ``drawn`` (K, T) says how often each ticket was drawn, ``member`` (n, T) of 0 and 1 whose it is.
     """
-    undefined = np.isnan(pairs)  # kept apart: times a weight of zero, NaN would spread to every language
-    filled = np.where(undefined, 0, pairs)
-    total, holes = drawn @ filled @ drawn.T, drawn @ undefined @ drawn.T
-    number = np.outer(drawn.sum(axis=1), drawn.sum(axis=1))
+    several = (
+        (drawn > 0) @ member.T > 1
+    ) @ member > 0  # tickets of languages of which different ones were drawn
+    compared = np.where(several, drawn, 1.0)
+    first, second, within = pairs.first, pairs.second, pairs.within
+    times = drawn[:, first] * drawn[:, second]
+    first, second = first[within], second[within]
+    times[:, within] = compared[:, first] * compared[:, second] * (first != second)
 
-    compared = np.where(np.count_nonzero(drawn, axis=1, keepdims=True) > 1, drawn, member)
-    different = ~np.eye(len(pairs), dtype=bool)
-    np.fill_diagonal(total, np.diagonal(compared @ (filled * different) @ compared.T))
-    np.fill_diagonal(holes, np.diagonal(compared @ (undefined & different) @ compared.T))
-    np.fill_diagonal(number, np.diagonal(compared @ different @ compared.T))
+    def total(amounts: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(amounts, pairs.starts, axis=1)
 
-    means = np.where((holes > 0) | (number == 0), np.nan, total / np.maximum(number, 1))
-    return (means + means.T) / 2  # rounding may differ between the halves
+    undefined = np.isnan(values)
+    number = total(times)
+    unknown = number == 0
+    if undefined.any():  # kept apart: times a weight of zero, NaN would spread to every language
+        unknown |= total(times * undefined) > 0
+        values = np.where(undefined, 0, values)
+    means = np.where(unknown, np.nan, total(times * values) / np.maximum(number, 1))
+    found = np.empty((len(means), len(member), len(member)))
+    lower, upper = pairs.groups
+    found[:, lower, upper] = found[:, upper, lower] = means
+    return found
 
 
 def _can_vary(seeds: np.ndarray, matrices: int) -> np.ndarray:
@@ -295,8 +423,14 @@ def interval(
     ``replicates`` is (B, ...); ``can_vary`` says where resampling can change a value at all.
     """
     low, high = np.full_like(value, np.nan), np.full_like(value, np.nan)
-    undefined = np.isnan(replicates).mean(axis=0) if len(replicates) else np.ones_like(value)
-    for cell in zip(*np.nonzero(can_vary & ~np.isnan(value) & (undefined <= _UNDEFINED_SHARE)), strict=True):
-        bounds = np.nanpercentile(replicates[:, *cell], [2.5, 97.5])
-        low[cell], high[cell] = min(bounds[0], value[cell]), max(bounds[1], value[cell])
+    if not len(replicates):
+        return low, high
+    undefined = np.isnan(replicates).mean(axis=0)
+    cells = can_vary & ~np.isnan(value) & (undefined <= _UNDEFINED_SHARE)
+    whole, holed = cells & (undefined == 0), cells & (undefined > 0)
+    for percentile, those in ((np.percentile, whole), (np.nanpercentile, holed)):
+        if those.any():
+            bounds = percentile(replicates[:, those], [2.5, 97.5], axis=0)
+            low[those] = np.minimum(bounds[0], value[those])
+            high[those] = np.maximum(bounds[1], value[those])
     return low, high

@@ -6,14 +6,15 @@ never more in memory than a byte or two a weight, however many languages there a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from lsn_core.analysis.calibration import scope_weights
-from lsn_core.analysis.counts import tickets_at
+from lsn_core.analysis.counts import Counts, tickets_at
 from lsn_core.errors import LsnError
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
@@ -81,6 +82,10 @@ class Membership:
         A weight of matrix m is kept by language l with probability a_lm / n_m, so that the number of
         languages that keep it follows the Poisson-binomial distribution of these.
         """
+        return self._by_chance
+
+    @cached_property
+    def _by_chance(self) -> np.ndarray:
         return _independent(self.kept, self.layout.sizes)
 
     def expected_by_reference(self) -> np.ndarray:
@@ -89,6 +94,10 @@ class Membership:
         Independence within R and, on its own, within the weights that R removes, matrix by matrix: the
         J_ref of DESIGN.md, section 4, for more than two languages. NaN without a base mask.
         """
+        return self._by_reference
+
+    @cached_property
+    def _by_reference(self) -> np.ndarray:
         if self.in_reference is None or self.reference_kept is None:
             return np.full(self.counts.shape, np.nan)
         outside, removed = self.kept - self.in_reference, self.layout.sizes - self.reference_kept
@@ -163,10 +172,12 @@ def membership(
     seed: int | None = None,
     method: str = "imp",
     languages: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Membership:
     """By how many languages the weights of a model are kept; for the choice of tickets see ``core_tickets``.
 
-    Reads every ticket once. Holds two bytes a weight beside the ticket at hand and the base ticket.
+    Reads every ticket once; ``progress(done, total)`` is called before each. Holds two bytes a weight beside the
+    ticket at hand and the base ticket.
     """
     keys = core_tickets(atlas, task, sparsity, seed, method, languages)
     layout = atlas.layout
@@ -174,7 +185,10 @@ def membership(
     base = _base_ticket(atlas, sparsity)
     kept, inside = np.empty(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     keepers, last_keeper = (np.zeros(layout.size, dtype=np.uint8) for _ in range(2))
-    for language, ticket in enumerate(map(atlas.ticket, keys)):
+    for language, key in enumerate(keys):
+        if progress is not None:
+            progress(language, len(keys))
+        ticket = atlas.ticket(key)
         for index in range(len(layout.matrices)):
             place, bits = layout.slice(index), _bits(ticket, sparsity, index)
             keepers[place] += bits
@@ -187,6 +201,39 @@ def membership(
         return Membership(layout, keys, sparsity, counts, kept, exclusive)
     reference_kept = base.kept[base.level_index(sparsity)]
     return Membership(layout, keys, sparsity, counts, kept, exclusive, reference_kept, inside)
+
+
+def tallies_at(
+    atlas: Atlas, keys: Sequence[TicketKey], levels: Sequence[float]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """``counts`` and ``exclusive`` of the tickets' ``Membership`` for several sparsities that all of them have.
+
+    Every ticket is read once; two bytes a weight and level are held.
+    """
+    layout = atlas.layout
+    keepers, last_keeper = (np.zeros((len(levels), layout.size), dtype=np.uint8) for _ in range(2))
+    for language, ticket in enumerate(map(atlas.ticket, keys)):
+        for row, level in enumerate(levels):
+            for index in range(len(layout.matrices)):
+                place, bits = layout.slice(index), _bits(ticket, level, index)
+                keepers[row, place] += bits
+                last_keeper[row, place][bits] = language
+    pairs = zip(keepers, last_keeper, strict=True)
+    return [_tally(each, last, layout, len(keys)) for each, last in pairs]
+
+
+def counted_membership(counts: Counts, keepers: np.ndarray, exclusive: np.ndarray) -> Membership:
+    """The membership of the counts' tickets, one a language, whose ``counts`` and ``exclusive`` are known."""
+    return Membership(
+        counts.layout,
+        counts.tickets,
+        counts.sparsity,
+        keepers,
+        counts.kept,
+        exclusive,
+        counts.reference_kept,
+        counts.in_reference,
+    )
 
 
 def core_mask(

@@ -121,7 +121,8 @@ def _overlap_table(atlas: Atlas) -> pd.DataFrame | None:
 
 def _check_overlap(frame: pd.DataFrame, atlas: Atlas) -> None:
     matrices = len(atlas.layout.matrices)
-    if tuple(frame.columns) != OVERLAP_COLUMNS or any(len(row) != matrices for row in frame["intersection"]):
+    fits = tuple(frame.columns) == OVERLAP_COLUMNS
+    if not fits or any(length != matrices for length in map(len, frame["intersection"].tolist())):
         raise CorruptFile(f"table {OVERLAP_TABLE} of atlas {atlas.name} does not fit its model; rebuild it")
 
 
@@ -134,8 +135,9 @@ def _pairs_from_table(atlas: Atlas, keys: Sequence[TicketKey], sparsity: float) 
     near = np.abs(table["sparsity"] - sparsity) <= SPARSITY_TOLERANCE
     rows = table[near & table["ticket_a"].isin(list(places)) & table["ticket_b"].isin(list(places))]
     pair = np.full((len(keys), len(keys), len(atlas.layout.matrices)), -1, dtype=np.int64)
-    for first, second, shared in zip(rows["ticket_a"], rows["ticket_b"], rows["intersection"], strict=True):
-        pair[places[first], places[second]] = pair[places[second], places[first]] = shared
+    if len(rows):
+        first, second = (rows[name].map(places).to_numpy() for name in ("ticket_a", "ticket_b"))
+        pair[first, second] = pair[second, first] = np.stack(rows["intersection"].tolist())
     return pair if np.all(pair >= 0) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsn_core.analysis.card import CARD_FILE, note_stamp, write_card
 from lsn_core.analysis.findings import findings, findings_stamps, read_findings, sources, write_findings
+from lsn_core.analysis.keepers import refresh_keepers
 from lsn_core.analysis.tables import refresh
 from lsn_core.masks.atlas import Atlas
 
@@ -14,6 +15,7 @@ def publish(atlas: Atlas) -> bool:
     Returns False when they were already. An atlas without ticket files keeps the findings it shipped with.
     """
     refresh(atlas)
+    refresh_keepers(atlas)
     if not atlas.has_bits:
         write_card(atlas, read_findings(atlas))
         return True

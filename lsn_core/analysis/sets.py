@@ -6,7 +6,7 @@ than two bytes a weight in memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ import pandas as pd
 from lsn_core.analysis.cores import Membership, core_tickets
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.layout import Layout
+from lsn_core.masks.ticket import TicketKey
 
 MAX_LANGUAGES = 16
 """More would need more than two bytes a weight, and have more sets than anyone can look at."""
@@ -34,6 +36,33 @@ class KeeperSets:
     patterns: np.ndarray
     counts: np.ndarray
 
+    def over(self, matrices: np.ndarray) -> SetSizes:
+        """The sets that keep weights of these matrices, and how many."""
+        weights = self.counts[:, matrices].sum(axis=1)
+        return SetSizes(self.languages, self.patterns[weights > 0], weights[weights > 0])
+
+    def select(self, languages: Sequence[str]) -> KeeperSets:
+        """The sets of some of the languages, in this order; LsnError when one is not among them."""
+        missing = [code for code in languages if code not in self.languages]
+        if missing:
+            raise LsnError(f"there are no sets of language {missing[0]}")
+        kept = [self.patterns >> self.languages.index(code) & 1 for code in languages]
+        mine = sum((bits << bit for bit, bits in enumerate(kept)), np.zeros_like(self.patterns))
+        patterns, places = np.unique(mine, return_inverse=True)
+        counts = np.zeros((len(patterns), self.counts.shape[1]), dtype=np.int64)
+        np.add.at(counts, places, self.counts)
+        return KeeperSets(tuple(languages), patterns, counts)
+
+
+@dataclass(frozen=True, eq=False)
+class SetSizes:
+    """The sets of languages that keep weights of one part of the model: ``weights`` is int64 (P,), ``patterns`` as in
+    ``KeeperSets``."""
+
+    languages: tuple[str, ...]
+    patterns: np.ndarray
+    weights: np.ndarray
+
 
 def keeper_sets(
     atlas: Atlas,
@@ -50,13 +79,36 @@ def keeper_sets(
     keys = core_tickets(atlas, task, sparsity, seed, method, languages)
     if len(keys) > MAX_LANGUAGES:
         raise LsnError(f"sets are counted of {MAX_LANGUAGES} languages at most, not {len(keys)}")
+    return sets_at(atlas, keys, [sparsity])[0]
+
+
+def sets_at(
+    atlas: Atlas,
+    keys: Sequence[TicketKey],
+    levels: Sequence[float],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[KeeperSets]:
+    """The sets of the tickets' languages, at most ``MAX_LANGUAGES``, for several sparsities that all of them have.
+
+    Every ticket is read once; two bytes a weight and level are held. ``progress(done, total)`` is called before each
+    ticket.
+    """
     layout = atlas.layout
-    keepers = np.zeros(layout.size, dtype=np.uint16)
-    for bit, ticket in enumerate(map(atlas.ticket, keys)):
-        level = ticket.level_index(sparsity)
+    keepers = np.zeros((len(levels), layout.size), dtype=np.uint16)
+    for bit, key in enumerate(keys):
+        if progress is not None:
+            progress(bit, len(keys))
+        ticket = atlas.ticket(key)
+        places = [ticket.level_index(level) for level in levels]
         for index in range(len(layout.matrices)):
-            place = layout.slice(index)
-            keepers[place] |= (ticket.survival[place] > level).astype(np.uint16) << np.uint16(bit)
+            matrix = layout.slice(index)
+            survival = ticket.survival[matrix]
+            for row, place in zip(keepers, places, strict=True):
+                row[matrix] |= (survival > place).astype(np.uint16) << np.uint16(bit)
+    return [_sets(layout, keys, row) for row in keepers]
+
+
+def _sets(layout: Layout, keys: Sequence[TicketKey], keepers: np.ndarray) -> KeeperSets:
     by_matrix = [
         np.bincount(keepers[layout.slice(index)], minlength=1 << len(keys))
         for index in range(len(layout.matrices))
@@ -64,6 +116,15 @@ def keeper_sets(
     counts = np.stack(by_matrix, axis=1)
     patterns = np.flatnonzero(counts.any(axis=1))
     return KeeperSets(tuple(key.language for key in keys), patterns.astype(np.uint16), counts[patterns])
+
+
+def keepers_of(sets: KeeperSets) -> tuple[np.ndarray, np.ndarray]:
+    """``counts`` and ``exclusive`` of the ``Membership`` of the sets' languages."""
+    n = len(sets.languages)
+    counts = np.zeros((n + 1, sets.counts.shape[1]), dtype=np.int64)
+    np.add.at(counts, np.bitwise_count(sets.patterns), sets.counts)
+    exclusive = np.stack([sets.counts[sets.patterns == 1 << bit].sum(axis=0) for bit in range(n)])
+    return counts, exclusive
 
 
 def expected_sets(found: Membership, patterns: np.ndarray, reference: bool) -> np.ndarray:
@@ -84,9 +145,10 @@ def expected_sets(found: Membership, patterns: np.ndarray, reference: bool) -> n
 
 
 def set_table(
-    sets: KeeperSets, found: Membership, matrices: np.ndarray, patterns: np.ndarray | None = None
+    sets: SetSizes, found: Membership, matrices: np.ndarray, patterns: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Sets that keep weights of these matrices, with the columns ``SET_COLUMNS``; most weights first.
+    """Sets that keep weights of these matrices, which ``sets`` are over, with the columns ``SET_COLUMNS``; most weights
+    first.
 
     ``languages`` are those of the set with spaces between, ``size`` is how many there are, ``weights`` what they
     alone keep; ``reference`` and ``independence`` are what is expected of languages that have only the pretrained
@@ -97,7 +159,7 @@ def set_table(
         raise LsnError("the sets and the counts are of other languages")
     chosen = sets.patterns if patterns is None else patterns
     weights = np.zeros(1 << len(sets.languages), dtype=np.int64)
-    weights[sets.patterns] = sets.counts[:, matrices].sum(axis=1)
+    weights[sets.patterns] = sets.weights
     names = [
         [code for bit, code in enumerate(sets.languages) if pattern >> bit & 1] for pattern in chosen.tolist()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from lsn_core.errors import LsnError
 from lsn_core.ui import states
 from lsn_core.ui.address import Address
 from lsn_core.ui.copying import copy_button
+from lsn_core.ui.memory import give_back, hold_little
 from lsn_core.ui.view import SIDE_CONTROLS, View
 
 PRODUCT = "Language sub-networks"
@@ -37,6 +39,20 @@ STYLE = """
     [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
     /* On a narrow screen a cell is too small for its number; a tap shows it. */
     @media (max-width: 640px) { .heatmap-label { display: none; } }
+    /* A line along the top as long as the server works; short work shows none. The browser draws it by itself, so
+       that it is there in time however busy the server is. */
+    [data-testid="stApp"]:is([data-test-script-state="running"], [data-test-script-state="rerunRequested"])::before {
+        content: ""; position: fixed; inset: 0 0 auto 0; height: 3px; z-index: 1000000; opacity: 0;
+        background: linear-gradient(90deg, transparent, #0b6e8f 40%, #0b6e8f 60%, transparent) 0 0 / 50% 100% no-repeat;
+        animation: lsn-working 1.2s linear 0.1s infinite;
+    }
+    @keyframes lsn-working {
+        from { opacity: 1; background-position: -100% 0; }
+        to { opacity: 1; background-position: 200% 0; }
+    }
+    @media (prefers-reduced-motion: reduce) {
+        @keyframes lsn-working { from, to { opacity: 1; background-size: 100% 100%; } }
+    }
 </style>
 """
 DARK_STYLE = """
@@ -44,6 +60,9 @@ DARK_STYLE = """
     /* White on the dark theme's accent cannot be read. */
     [data-testid="stMultiSelectTagsContainer"] [data-tag], [data-testid="stMultiSelectTagsContainer"] [data-tag] *,
     [data-testid="stBaseButton-primary"] p { color: #14191c !important; }
+    [data-testid="stApp"]::before {
+        background-image: linear-gradient(90deg, transparent, #5cc3e6 40%, #5cc3e6 60%, transparent) !important;
+    }
 </style>
 """
 
@@ -106,6 +125,7 @@ class Frame:
 
 def run(root: Path) -> None:
     """Draw the frame and, in it, the page that the address names. `root` is the folder of the atlases."""
+    hold_little()
     routes = _routes()
     current = _navigation(routes)
     if not current.url_path:
@@ -143,6 +163,16 @@ def run(root: Path) -> None:
     _finish(frame)
     pins.keep()
     unseen.empty()
+    _set_apart(page.name)
+
+
+@st.cache_resource(show_spinner=False)
+def _set_apart(page: str) -> None:
+    """Once a page's code is loaded, keep it out of the search for garbage, which Streamlit makes after every run:
+    with all the libraries in it, that takes longer than many a run."""
+    gc.collect()
+    gc.freeze()
+    give_back()
 
 
 def _fetch_chart_code() -> DeltaGenerator:

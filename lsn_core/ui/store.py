@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,12 @@ import streamlit as st
 
 from lsn_core.analysis import provenance
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
-from lsn_core.analysis.cores import Membership, membership
+from lsn_core.analysis.cores import Membership, counted_membership, membership
 from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_counts
+from lsn_core.analysis.keepers import KEEPERS_TABLE, keepers_row, read_keepers
 from lsn_core.analysis.overlap import overlap_table
 from lsn_core.analysis.provenance import Origin
-from lsn_core.analysis.sets import KeeperSets, keeper_sets
+from lsn_core.analysis.sets import MAX_LANGUAGES, KeeperSets, SetSizes, keepers_of, sets_at
 from lsn_core.analysis.tables import scores_table
 from lsn_core.analysis.tree_comparison import Comparison, compare
 from lsn_core.analysis.trees import Tree, build_tree
@@ -29,9 +31,12 @@ from lsn_core.errors import LsnError
 from lsn_core.languages import family_tree
 from lsn_core.masks.atlas import ATLAS_FILE, Atlas, find_atlases
 from lsn_core.masks.cells import CORE, TRANSFER, CellTable, read_rows
+from lsn_core.masks.layout import Scope
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE, Ticket, TicketKey
 from lsn_core.ui.catalogue import Catalogue
+from lsn_core.ui.kept import Kept
+from lsn_core.ui.memory import give_back
 from lsn_core.ui.uploads import Upload
 from lsn_core.ui.view import View
 
@@ -114,12 +119,18 @@ def _tables_are_old(_atlas: Atlas, stamp: str, signature: str) -> bool:
 
 def counts(view: View) -> Counts:
     """Counts of kept and shared weights for the view's task, method and sparsity."""
-    return _counts(view.atlas, view.stamp, view.sparsity, view.task, view.method)
+    key = ("counts", view.sparsity, view.task, view.method)
+    if key not in view.found:
+        view.found[key] = _counts(view.atlas, view.stamp, *key[1:])
+    found: Counts = view.found[key]
+    return found
 
 
 @st.cache_resource(show_spinner="Counting shared weights …", max_entries=32)
 def _counts(_atlas: Atlas, stamp: str, sparsity: float, task: str, method: str) -> Counts:
-    return load_counts(_atlas, sparsity, task, method)
+    found = load_counts(_atlas, sparsity, task, method)
+    give_back()
+    return found
 
 
 def matrix(
@@ -136,7 +147,12 @@ def matrix(
     wanted = languages or view.languages
     computed = view.languages if set(wanted) == set(view.languages) else wanted
     source = (view.stamp, view.sparsity, view.task, view.method)
-    found = _matrix(counts(view), source, measure, scope, computed, view.seeds, replicates)
+    key = (source, measure, scope, computed, view.seeds, replicates)
+    if key not in view.found:
+        view.found[key] = _matrices().get(
+            key, lambda: language_matrix(counts(view), measure, scope, computed, view.seeds, replicates)
+        )
+    found: LanguageMatrix = view.found[key]
     return found if wanted == computed else _reordered(found, wanted)
 
 
@@ -153,17 +169,9 @@ def _reordered(found: LanguageMatrix, languages: tuple[str, ...]) -> LanguageMat
     )
 
 
-@st.cache_resource(show_spinner="Resampling seeds and matrices …", max_entries=512)
-def _matrix(
-    _counts: Counts,
-    source: tuple[str, float, str, str],
-    measure: str,
-    scope: str,
-    languages: tuple[str, ...],
-    seeds: tuple[int, ...],
-    replicates: int,
-) -> LanguageMatrix:
-    return language_matrix(_counts, measure, scope, languages, seeds, replicates)
+@st.cache_resource(show_spinner=False)
+def _matrices() -> Kept[LanguageMatrix]:
+    return Kept(96 * 2**20, lambda found: found.replicates.nbytes + found.value.nbytes)
 
 
 def tree(view: View, linkage: str, scope: str, languages: tuple[str, ...]) -> Tree:
@@ -201,25 +209,87 @@ def pair_table(view: View, pair: tuple[str, str], by: str) -> pd.DataFrame:
     return overlap_table(found.select(keys), by)
 
 
-def members(view: View, seed: int) -> Membership:
+Progress = Callable[[int, int], None]
+"""Called with how many sub-networks have been read, and of how many."""
+
+
+def members(view: View, seed: int, progress: Progress | None = None) -> Membership:
     """By how many of the view's languages each weight is kept, in the tickets of one seed.
 
-    Reads the masks: raises LsnError where a language has none of that seed, or the atlas has no masks.
+    From the atlas's table where it knows just these languages, otherwise from the masks. Raises LsnError where a
+    language has none of that seed, or the atlas has no masks.
     """
-    return _members(view.atlas, view.stamp, view.task, view.sparsity, seed, view.method, view.languages)
+    told = _told(view, seed)
+    if told is not None:
+        return told[0]
+    if len(_all_of_seed(view, seed)) <= MAX_LANGUAGES:
+        return counted_membership(_counts_of(view, seed), *keepers_of(sets(view, seed, progress)))
+    choice = (view.task, view.sparsity, seed, view.method, view.languages)
+    return _kept_members().get(
+        (view.stamp, *choice), lambda: membership(view.atlas, *choice, progress=progress)
+    )
 
 
-@st.cache_resource(show_spinner="Counting which languages keep each weight …", max_entries=64)
-def _members(
-    _atlas: Atlas,
-    stamp: str,
-    task: str,
-    sparsity: float,
-    seed: int,
-    method: str,
-    languages: tuple[str, ...],
-) -> Membership:
-    return membership(_atlas, task, sparsity, seed, method, languages)
+def set_sizes(view: View, seed: int, scope: Scope, progress: Progress | None = None) -> SetSizes:
+    """Which of the view's languages keep the weights of a part of the model, in the tickets of one seed; as `members`."""
+    told = _told(view, seed)
+    if told is not None and told[1] is not None and len(scope.matrices) == len(view.atlas.layout.matrices):
+        return told[1]
+    return sets(view, seed, progress).over(scope.matrices)
+
+
+def sets(view: View, seed: int, progress: Progress | None = None) -> KeeperSets:
+    """Which of the view's languages keep each weight, counted from the masks of one seed.
+
+    All languages of the seed are read, so that others can be looked at afterwards without reading again.
+    """
+    keys = _all_of_seed(view, seed)
+    found = _kept_sets().get(
+        (view.stamp, view.sparsity, keys),
+        lambda: sets_at(view.atlas, keys, [view.sparsity], progress)[0],
+    )
+    return found.select(view.languages)
+
+
+def _told(view: View, seed: int) -> tuple[Membership, SetSizes | None] | None:
+    """What the atlas's table says of the view's languages with one seed; None where it says nothing."""
+    signature = _signature(view.atlas.path / f"{KEEPERS_TABLE}.parquet")
+    choice = (view.task, view.sparsity, seed, view.method, view.languages)
+    return _told_before(view, view.stamp, signature, choice)
+
+
+@st.cache_resource(show_spinner=False, max_entries=128)
+def _told_before(
+    _view: View, stamp: str, signature: str, choice: tuple[str, float, int, str, tuple[str, ...]]
+) -> tuple[Membership, SetSizes | None] | None:
+    return keepers_row(_keepers(_view.atlas, stamp, signature), _counts_of(_view, choice[2]))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _keepers(_atlas: Atlas, stamp: str, signature: str) -> pd.DataFrame:
+    found = read_keepers(_atlas)
+    give_back()
+    return found
+
+
+def _counts_of(view: View, seed: int) -> Counts:
+    """The counts of the view's languages' tickets of one seed."""
+    return counts(view).select(TicketKey(view.task, code, view.method, seed) for code in view.languages)
+
+
+def _all_of_seed(view: View, seed: int) -> tuple[TicketKey, ...]:
+    """The tickets of all languages that have one of this seed and the view's task, method and sparsity."""
+    return tuple(key for key in _all_keys_at(view, view.sparsity) if key.seed == seed)
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_sets() -> Kept[KeeperSets]:
+    return Kept(32 * 2**20, lambda sets: sets.counts.nbytes)
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_members() -> Kept[Membership]:
+    return Kept(32 * 2**20, lambda found: found.counts.nbytes + found.kept.nbytes + found.exclusive.nbytes)
 
 
 def keys_at(view: View, level: float) -> tuple[TicketKey, ...]:
@@ -245,9 +315,11 @@ def _all_keys_at(view: View, level: float) -> tuple[TicketKey, ...]:
     )
 
 
-@st.cache_resource(show_spinner="Reading the sub-networks of the atlas …", max_entries=2)
+@st.cache_resource(show_spinner="Reading the sub-networks of the atlas …", max_entries=1)
 def _masks_at(_atlas: Atlas, stamp: str, level: float, keys: tuple[TicketKey, ...]) -> dict[TicketKey, Mask]:
-    return {key: _atlas.ticket(key).mask(level) for key in keys}
+    found = {key: _atlas.ticket(key).mask(level) for key in keys}
+    give_back()
+    return found
 
 
 def siblings(view: View) -> list[Atlas]:
@@ -273,7 +345,9 @@ def mask(atlas: Atlas, key: TicketKey, level: float) -> Mask:
 
 @st.cache_resource(show_spinner="Reading the masks …", max_entries=24)
 def _mask(_atlas: Atlas, stem: str, level: float, content_hash: str) -> Mask:
-    return _atlas.ticket(TicketKey.from_stem(stem)).mask(level)
+    found = _atlas.ticket(TicketKey.from_stem(stem)).mask(level)
+    give_back()
+    return found
 
 
 def uploaded_mask(upload: Upload) -> Mask:
@@ -296,24 +370,6 @@ def origin(view: View) -> Origin:
         and key.seed in view.seeds
     ]
     return provenance.origin(view.atlas, keys, view.sparsity)
-
-
-def sets(view: View, seed: int) -> KeeperSets:
-    """Which of the view's languages keep each weight, in the tickets of one seed; raises as `members` does."""
-    return _sets(view.atlas, view.stamp, view.task, view.sparsity, seed, view.method, view.languages)
-
-
-@st.cache_resource(show_spinner="Counting the weights of every set of languages …", max_entries=32)
-def _sets(
-    _atlas: Atlas,
-    stamp: str,
-    task: str,
-    sparsity: float,
-    seed: int,
-    method: str,
-    languages: tuple[str, ...],
-) -> KeeperSets:
-    return keeper_sets(_atlas, task, sparsity, seed, method, languages)
 
 
 def scores(view: View) -> pd.DataFrame:

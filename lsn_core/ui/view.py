@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lsn_core.masks.atlas import Atlas
 from lsn_core.ui.catalogue import Catalogue
@@ -20,7 +21,8 @@ class View:
     """One atlas and what of it is looked at; `languages` and `seeds` are those shown, never empty.
 
     `stamp` is a hash over the atlas's contents, to remember results by; `folders` holds every atlas that may
-    be shown, by name.
+    be shown, by name. `found` is what this run has asked for already, by all that it hangs on: Streamlit's caches take
+    a millisecond to find a thing again.
     """
 
     atlas: Atlas
@@ -35,3 +37,4 @@ class View:
     seeds: tuple[int, ...]
     measure: Measure
     theme: Theme
+    found: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from lsn_core.viz.drawing import heatmap, scatter
 from lsn_core.viz.heatmap import Colours, around_zero, coloraxis
-from lsn_core.viz.theme import Theme, axis, faint, figure, legend, title
+from lsn_core.viz.theme import Theme, axis, drawing, faint, legend, title
 
 PICTURE = 340  # px
 LINES = 280  # px
@@ -42,13 +43,13 @@ def picture_figure(
         heads: the axis that falls into attention heads (0 rows, 1 columns) and their number, to draw lines
             between them.
     """
-    fig = figure(theme, height=PICTURE)
+    fig = drawing(theme, height=PICTURE)
     down, across = (
         np.append(np.arange(0, extent, step), extent) - 0.5 for extent, step in zip(shape, block, strict=True)
     )
     number = f"{'+' if shown.signed else ''}.{shown.digits}f"
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=np.asarray(percent, dtype=np.float32),
             x=across.astype(np.float32),
             y=down.astype(np.float32),
@@ -69,7 +70,7 @@ def picture_figure(
         ),
         yaxis=axis(theme, range=[shape[0] - 0.5, -0.5], nticks=7, title=title(theme, "row: output")),
     )
-    return fig
+    return fig.figure()
 
 
 def _between(heads: tuple[int, int], shape: tuple[int, int], theme: Theme) -> list[dict[str, object]]:
@@ -113,10 +114,10 @@ def lines_figure(
     lot.
     """
     count = len(left.percent)
-    fig = figure(theme, height=LINES, showlegend=True, hoverdistance=20)
+    fig = drawing(theme, height=LINES, showlegend=True, hoverdistance=20)
     places = np.arange(count, dtype=np.float32)
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[-0.5, count - 0.5, count - 0.5, -0.5],
             y=[lot[0], lot[0], lot[1], lot[1]],
             fill="toself",
@@ -135,7 +136,7 @@ def lines_figure(
         if line is None:
             continue
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=places,
                 y=line.percent.astype(np.float32),
                 mode="markers",
@@ -160,4 +161,4 @@ def lines_figure(
         ),
         yaxis=axis(theme, showgrid=True, nticks=6, title=title(theme, "% of its weights kept")),
     )
-    return fig
+    return fig.figure()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from lsn_core.viz.drawing import Drawing, bar, scatter
 from lsn_core.viz.heatmap import Colours
 from lsn_core.viz.labels import everyone, plain_name
 from lsn_core.viz.places import places_map
-from lsn_core.viz.theme import Theme, axis, figure, legend, title
+from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px
@@ -50,10 +51,10 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
     core = ks >= at_least
     spread = (percent.high > percent.low).any()
     height = max(BARS, (len(weights) - 1) * BAR_ROW + BESIDE)
-    fig = figure(theme, height=height, showlegend=True, hovermode="x unified", barmode="overlay")
+    fig = drawing(theme, height=height, showlegend=True, hovermode="x unified", barmode="overlay")
     for name, colour, shown in (("in the core", theme.first, core), ("not in the core", theme.pale, ~core)):
         fig.add_trace(
-            go.Bar(
+            bar(
                 x=ks[shown],
                 y=percent.value[shown],
                 name=name,
@@ -82,7 +83,7 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
     ):
         if np.isfinite(values).all():
             fig.add_trace(
-                go.Scatter(
+                scatter(
                     x=ks,
                     y=values,
                     name=name,
@@ -109,7 +110,7 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
             theme, title=title(theme, "% of the weights here"), range=[0, 1.1 * top], showgrid=True, nticks=6
         ),
     )
-    return fig
+    return fig.figure()
 
 
 def alone_figure(languages: Sequence[str], weights: Measured, shared: float, theme: Theme) -> go.Figure:
@@ -122,10 +123,10 @@ def alone_figure(languages: Sequence[str], weights: Measured, shared: float, the
     """
     order = np.argsort(-weights.value, kind="stable")
     names = [plain_name(languages[one]) for one in order]
-    fig = figure(theme, height=len(order) * BAR_ROW + 118, showlegend=True, bargap=0.35)
+    fig = drawing(theme, height=len(order) * BAR_ROW + 118, showlegend=True, bargap=0.35)
     value, low, high = (part[order] for part in (weights.value, weights.low, weights.high))
     fig.add_trace(
-        go.Bar(
+        bar(
             x=value,
             y=names,
             name="measured",
@@ -154,7 +155,7 @@ def alone_figure(languages: Sequence[str], weights: Measured, shared: float, the
     if np.isfinite(weights.reference).all():
         top = max(top, float(weights.reference.max()))
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=weights.reference[order],
                 y=names,
                 name=PRETRAINED,
@@ -178,7 +179,7 @@ def alone_figure(languages: Sequence[str], weights: Measured, shared: float, the
         ),
         yaxis=axis(theme, autorange="reversed", ticks=""),
     )
-    return fig
+    return fig.figure()
 
 
 def places_figure(
@@ -214,7 +215,7 @@ def bar_number(percent: float) -> str:
     return "0" if percent == 0 else "<0.01"
 
 
-def _numbers_over_bars(fig: go.Figure, percent: Measured, pixel: float, theme: Theme) -> None:
+def _numbers_over_bars(fig: Drawing, percent: Measured, pixel: float, theme: Theme) -> None:
     """Each bar's number, moved above a mark that would be struck through it; `pixel` is what one is worth."""
     places = percent.high + 2 * pixel
     for expected in np.sort(np.stack([percent.reference, percent.chance]), axis=0):

@@ -12,8 +12,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import mixed
+from lsn_core.viz.drawing import Drawing, scatter
 from lsn_core.viz.labels import hover_names, language_label
-from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.theme import Theme, axis, drawing, title
 from lsn_core.viz.words.tree import FIRM, support_words
 
 PALER = 0.4  # how far a weak clade's colour goes towards the background
@@ -115,11 +116,11 @@ def tree_figure(
     floor, top = shown_heights(joined)
     labels = [language_label(languages[leaf]) for leaf in order]
     row = ROW_HEIGHT if any("<br>" in label for label in labels) else LOW_ROW_HEIGHT
-    fig = figure(theme, height=count * row + MARGIN_HEIGHT + (CUT_ROOM if cut else 0), hoverdistance=30)
+    fig = drawing(theme, height=count * row + MARGIN_HEIGHT + (CUT_ROOM if cut else 0), hoverdistance=30)
     line = max(cut.height, floor) if cut is not None and len(cut.groups) > 1 else None
     draw_branches(fig, joined, colours)
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[m.height for m in joined],
             y=[m.middle for m in joined],
             mode="markers+text" if support is not None else "markers",
@@ -134,7 +135,7 @@ def tree_figure(
     )
     hidden = {"marker": {"opacity": 0}}
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[m.height for m in joined],
             y=[m.middle for m in joined],
             mode="markers",
@@ -173,7 +174,7 @@ def tree_figure(
     if cut is not None and line is not None:
         _cut_line(fig, line, len(cut.groups), theme)
     _frame(fig, joined, languages, chosen, theme)
-    return fig
+    return fig.figure()
 
 
 def branch_colours(
@@ -214,12 +215,12 @@ def _coloured(cut: Cut | None) -> list[Sequence[str]]:
     return [] if cut is None or len(cut.groups) < 2 else [group for group in cut.groups if len(group) > 1]
 
 
-def draw_branches(fig: go.Figure, joined: Sequence[Merge], colours: Sequence[str], **place: str) -> None:
+def draw_branches(fig: Drawing, joined: Sequence[Merge], colours: Sequence[str], **place: str) -> None:
     """Branches with the root at the left, one trace a colour."""
     for colour in dict.fromkeys(colours):
         across, heights = branches([m for m, own in zip(joined, colours, strict=True) if own == colour])
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=heights,
                 y=across,
                 mode="lines",
@@ -269,7 +270,7 @@ def _support_numbers(
     return texts
 
 
-def _cut_line(fig: go.Figure, height: float, groups: int, theme: Theme) -> None:
+def _cut_line(fig: Drawing, height: float, groups: int, theme: Theme) -> None:
     fig.add_shape(
         type="line",
         x0=height,
@@ -292,7 +293,7 @@ def _cut_line(fig: go.Figure, height: float, groups: int, theme: Theme) -> None:
 
 
 def _frame(
-    fig: go.Figure, joined: Sequence[Merge], languages: Sequence[str], chosen: Sequence[str], theme: Theme
+    fig: Drawing, joined: Sequence[Merge], languages: Sequence[str], chosen: Sequence[str], theme: Theme
 ) -> None:
     """A frame around the chosen clade, from its join to its leaves."""
     for merge in joined:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import plotly.graph_objects as go
 
+from lsn_core.viz.drawing import scatter
 from lsn_core.viz.labels import plain_name, signed
-from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.theme import Theme, axis, drawing, title
 from lsn_core.viz.ticks import signed_ticks
 
 ROW = 30  # px
@@ -36,7 +37,7 @@ def dots_figure(
     `label` is for the axis; `differences` draws a line at zero and writes values with their sign.
     """
     known = [row for row in rows if np.isfinite(row.value)]
-    fig = figure(theme, height=(len(known) + 1) * ROW + 90, hoverdistance=30)
+    fig = drawing(theme, height=(len(known) + 1) * ROW + 90, hoverdistance=30)
 
     def written(value: float) -> str:
         return signed(value, digits) if differences else f"{value:.{digits}f}"
@@ -49,7 +50,7 @@ def dots_figure(
         if np.isfinite(value)
     ]
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[row.value for row in known],
             y=list(range(len(known))),
             mode="markers+text",
@@ -64,7 +65,7 @@ def dots_figure(
         )
     )
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[value for value, _, _ in rings],
             y=[place for _, place, _ in rings],
             mode="markers",
@@ -95,7 +96,7 @@ def dots_figure(
             range=[len(known) - 0.4, -0.9],
         ),
     )
-    return fig
+    return fig.figure()
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,11 @@ def scatter_figure(
     chosen: tuple[str, str] | None = None,
 ) -> go.Figure:
     """One point an ordered pair of languages, with a line at zero; `titles` and `digits` are for x and y."""
-    fig = figure(theme, height=SCATTER_HEIGHT, hoverdistance=30)
+    fig = drawing(theme, height=SCATTER_HEIGHT, hoverdistance=30)
     known = [point for point in points if np.isfinite([point.x, point.y]).all()]
     same = {"marker": {"opacity": 0.8}}
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[point.x for point in known],
             y=[point.y for point in known],
             mode="markers",
@@ -138,7 +139,7 @@ def scatter_figure(
     )
     marked = [point for point in known if point.cell == chosen]
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[point.x for point in marked],
             y=[point.y for point in marked],
             mode="markers",
@@ -161,7 +162,7 @@ def scatter_figure(
             theme, range=[low, high], showgrid=True, title=title(theme, titles[1]), **signed_ticks(low, high)
         ),
     )
-    return fig
+    return fig.figure()
 
 
 def _range(values: Sequence[float], digits: int) -> list[float]:

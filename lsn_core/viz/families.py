@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.languages import FAMILY_TREE, language, leaves, relatives
+from lsn_core.viz.drawing import Drawing, heatmap, scatter
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.theme import Theme, legend
 
@@ -28,7 +28,7 @@ def branch_colour(name: str, theme: Theme) -> str:
     return theme.kinds[BRANCHES.index(name) % len(theme.kinds)] if name in BRANCHES else theme.missing
 
 
-def add_band(fig: go.Figure, languages: Sequence[str], theme: Theme, xaxis: str, yaxis: str = "y") -> None:
+def add_band(fig: Drawing, languages: Sequence[str], theme: Theme, xaxis: str, yaxis: str = "y") -> None:
     """A cell a language, from the top, in the colour of its branch; `xaxis` is the band's own axis."""
     names = [branch_name(code) for code in languages]
     drawn = list(dict.fromkeys(names))
@@ -38,7 +38,7 @@ def add_band(fig: go.Figure, languages: Sequence[str], theme: Theme, xaxis: str,
         for place in (k, k + 1)
     ]
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=np.array([[drawn.index(name)] for name in names], dtype=np.float32),
             zmin=-0.5,
             zmax=len(drawn) - 0.5,
@@ -54,13 +54,13 @@ def add_band(fig: go.Figure, languages: Sequence[str], theme: Theme, xaxis: str,
     )
 
 
-def add_legend(fig: go.Figure, languages: Sequence[str], theme: Theme, y: float = 1.0) -> None:
+def add_legend(fig: Drawing, languages: Sequence[str], theme: Theme, y: float = 1.0) -> None:
     """The names of the branches that are on screen, above the figure; every other trace stays out of it."""
     fig.update_traces(showlegend=False)
     shown = set(map(branch_name, languages))
     for name in (name for name in (*BRANCHES, UNKNOWN) if name in shown):
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[None],
                 y=[None],
                 mode="markers",

@@ -14,9 +14,10 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
+from lsn_core.viz.drawing import Drawing, heatmap, scatter
 from lsn_core.viz.families import LEGEND, add_band, add_legend
 from lsn_core.viz.labels import language_label, plain_name, signed
-from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.theme import Theme, axis, drawing, title
 from lsn_core.viz.ticks import signed_ticks
 
 CELL = 40  # px, height of a row
@@ -115,7 +116,7 @@ def overlap_heatmap(
     tree = 0 if linkage is None else TREE if room is None else LOW_TREE
     cell = CELL if room is None else min(CELL, max(LEAST_CELL, (room - tree - FOOT - LEGEND) / count))
     height = round(count * cell + tree + FOOT + LEGEND)
-    fig = figure(theme, height=height, hoverdistance=60)
+    fig = drawing(theme, height=height, hoverdistance=60)
     middle = 1.0 if not tree else count * cell / (count * cell + tree)
     name = language_label if cell >= TWO_LINES else plain_name
     fig.update_layout(
@@ -132,7 +133,7 @@ def overlap_heatmap(
         joined = merges(linkage, range(count))
         across, heights = branches(joined)
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=across,
                 y=heights,
                 yaxis="y2",
@@ -155,7 +156,7 @@ def overlap_heatmap(
     _points(fig, languages, hover, size=26)
     _outline(fig, languages, chosen, theme)
     add_legend(fig, languages, theme)
-    return fig
+    return fig.figure()
 
 
 def directed_heatmap(
@@ -176,7 +177,7 @@ def directed_heatmap(
     """
     count = len(languages)
     height = max(count * CELL, LEAST_TITLED) + FOOT + TITLE
-    fig = figure(theme, height=height, hoverdistance=60)
+    fig = drawing(theme, height=height, hoverdistance=60)
     names = [language_label(code) for code in languages]
     fig.update_layout(
         coloraxis=coloraxis(shown, theme, below=(46 + TITLE) / (height - FOOT - TITLE)),
@@ -187,7 +188,7 @@ def directed_heatmap(
     _cells(fig, values, theme, numbers=count <= NUMBERS_UP_TO, shown=shown, texts=texts)
     _points(fig, languages, hover, size=26)
     _outline(fig, languages, chosen, theme, mirrored=False)
-    return fig
+    return fig.figure()
 
 
 def layer_heatmaps(
@@ -208,7 +209,7 @@ def layer_heatmaps(
     count, rows = len(languages), -(-len(panels) // PANEL_COLUMNS)
     panel, gap = max(count * PANEL_CELL, LEAST_PANEL), 34
     inner = rows * panel + (rows - 1) * gap
-    fig = figure(theme, height=inner + FOOT + 6 + LEGEND, hoverdistance=30)
+    fig = drawing(theme, height=inner + FOOT + 6 + LEGEND, hoverdistance=30)
     fig.update_layout(margin={"t": 30}, coloraxis=coloraxis(shown, theme, below=18 / inner))
     start, spare = BAND + BAND_GAP, 0.041
     width = (1 - start - (PANEL_COLUMNS - 1) * spare) / PANEL_COLUMNS
@@ -254,7 +255,7 @@ def layer_heatmaps(
             yshift=3,
         )
     add_legend(fig, languages, theme, y=1 + PANEL_TITLE / inner)
-    return fig
+    return fig.figure()
 
 
 def _band_axis(theme: Theme) -> dict[str, object]:
@@ -301,7 +302,7 @@ def _cell_axis(
 
 
 def _cells(
-    fig: go.Figure,
+    fig: Drawing,
     values: np.ndarray,
     theme: Theme,
     numbers: bool,
@@ -311,7 +312,7 @@ def _cells(
 ) -> None:
     known = np.isfinite(values)
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=np.where(known, np.nan, 1.0).astype(np.float32),
             colorscale=[[0, theme.missing], [1, theme.missing]],
             showscale=False,
@@ -323,7 +324,7 @@ def _cells(
         )
     )
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=np.asarray(values, dtype=np.float32),
             coloraxis="coloraxis",
             hoverinfo="skip",
@@ -338,7 +339,7 @@ def _cells(
 
 
 def _numbers(
-    fig: go.Figure,
+    fig: Drawing,
     values: np.ndarray,
     theme: Theme,
     shown: Colours,
@@ -366,7 +367,7 @@ def _numbers(
             for row in range(len(values))
         ]
         fig.add_trace(
-            go.Heatmap(
+            heatmap(
                 z=np.zeros(values.shape, dtype=np.float32),
                 text=text,
                 texttemplate="%{text}",
@@ -381,20 +382,21 @@ def _numbers(
 
 
 def _points(
-    fig: go.Figure, languages: Sequence[str], hover: Sequence[Sequence[str]], size: int, **place: str
+    fig: Drawing, languages: Sequence[str], hover: Sequence[Sequence[str]], size: int, **place: str
 ) -> None:
-    cells = [(row, column) for row in range(len(languages)) for column in range(len(languages))]
+    rows, columns = np.indices((len(languages),) * 2, dtype=np.int32).reshape(2, -1)
+    codes = np.array(languages)
     hidden = {"marker": {"opacity": 0}}
     fig.add_trace(
-        go.Scatter(
-            x=[column for _, column in cells],
-            y=[row for row, _ in cells],
+        scatter(
+            x=columns,
+            y=rows,
             mode="markers",
             marker={"symbol": "square", "size": size, "opacity": 0},
             selected=hidden,
             unselected=hidden,
-            customdata=[[languages[row], languages[column]] for row, column in cells],
-            text=[hover[row][column] for row, column in cells],
+            customdata=np.stack([codes[rows], codes[columns]], axis=1),
+            text=np.array([text for row in hover for text in row], dtype=object),
             hovertemplate="%{text}<extra></extra>",
             name="cells",
             **place,
@@ -403,7 +405,7 @@ def _points(
 
 
 def _outline(
-    fig: go.Figure,
+    fig: Drawing,
     languages: Sequence[str],
     chosen: tuple[str, str] | None,
     theme: Theme,
@@ -420,7 +422,7 @@ def _outline(
         frame(fig, row, column, theme, width, xref=xaxis, yref=yaxis)
 
 
-def frame(fig: go.Figure, row: int, column: int, theme: Theme, width: float = 2.5, **axes: str) -> None:
+def frame(fig: Drawing, row: int, column: int, theme: Theme, width: float = 2.5, **axes: str) -> None:
     """Outline a cell, with a line around the outline that sets it off from cells of any colour."""
     for colour, thickness in ((theme.background, 2.2 * width), (theme.accent, width)):
         fig.add_shape(

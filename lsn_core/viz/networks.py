@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from lsn_core.viz.drawing import scatter
 from lsn_core.viz.labels import plain_name
-from lsn_core.viz.theme import Theme, axis, figure, legend, title
+from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
 ROW = 42  # px, a language
 APART = 0.15  # of a row, between one network's mark and the next
@@ -36,7 +37,7 @@ def networks_figure(
         scores: up to five names of networks with (S, n) scores, seed by language; NaN is left out.
         metric: what the scores are, for the axis.
     """
-    fig = figure(theme, height=len(languages) * ROW + 130, showlegend=True, hoverdistance=30)
+    fig = drawing(theme, height=len(languages) * ROW + 130, showlegend=True, hoverdistance=30)
     offsets = APART * (np.arange(len(scores)) - (len(scores) - 1) / 2)
     for (name, values), (symbol, colour), offset in zip(scores.items(), MARKS, offsets, strict=False):
         known = [place for place in range(len(languages)) if np.isfinite(values[:, place]).any()]
@@ -46,7 +47,7 @@ def networks_figure(
         )
         ink = getattr(theme, colour)
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=means,
                 y=np.array(known) + offset,
                 mode="markers",
@@ -84,4 +85,4 @@ def networks_figure(
             ticks="",
         ),
     )
-    return fig
+    return fig.figure()

@@ -7,6 +7,7 @@ them when they are asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -98,23 +99,31 @@ def cell_texts(matrices: Matrices, measure: Measure, found: LanguageMatrix) -> l
         matrices(key, found.scope, found.languages, replicates=0)
         for key in ("chance", "reference", "jaccard")
     )
-    digits = measure.digits
-    rows = []
-    for a, first in enumerate(found.languages):
-        row = []
-        for b, second in enumerate(found.languages):
-            lines = [heatmap.hover_title(first, second)]
-            if a != b or measure is not NEUTRALITY:
-                lines.append(f"{measure.name}: {_number(found.value[a, b], digits)}")
-            if np.isfinite(found.low[a, b]):
-                lines.append(f"95 % interval {found.low[a, b]:.{digits}f} to {found.high[a, b]:.{digits}f}")
-            if measure is not JACCARD:
-                lines.append(f"Jaccard: {_number(jaccard.value[a, b], 3)}")
-            lines.append(f"pretrained alone: {_number(reference.value[a, b], 3)}")
-            lines.append(f"chance: {_number(chance.value[a, b], 3)}")
-            row.append("<br>".join(lines))
-        rows.append(row)
-    return rows
+    digits, languages = measure.digits, found.languages
+    value, low, high = (part.tolist() for part in (found.value, found.low, found.high))
+    others = [(reference.value.tolist(), "pretrained alone"), (chance.value.tolist(), "chance")]
+    if measure is not JACCARD:
+        others.insert(0, (jaccard.value.tolist(), "Jaccard"))
+
+    def numbers(a: int, b: int) -> str:
+        lines = []
+        if a != b or measure is not NEUTRALITY:
+            lines.append(f"{measure.name}: {_number(value[a][b], digits)}")
+        if isfinite(low[a][b]):
+            lines.append(f"95 % interval {low[a][b]:.{digits}f} to {high[a][b]:.{digits}f}")
+        lines += [f"{name}: {_number(values[a][b], 3)}" for values, name in others]
+        return "<br>".join(lines)
+
+    of_pair = [
+        [numbers(a, b) for b in range(a + 1)] for a in range(len(languages))
+    ]  # the same either way round
+    return [
+        [
+            f"{heatmap.hover_title(first, second)}<br>{of_pair[max(a, b)][min(a, b)]}"
+            for b, second in enumerate(languages)
+        ]
+        for a, first in enumerate(languages)
+    ]
 
 
 def estimate(found: LanguageMatrix, first: str, second: str) -> Estimate:
@@ -162,4 +171,4 @@ def pair_profile(matrices: Matrices, measure: Measure, pair: Pair, scopes: Seque
 
 
 def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if np.isfinite(value) else "undefined"
+    return f"{value:.{digits}f}" if isfinite(value) else "undefined"

@@ -8,8 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import readable_on
+from lsn_core.viz.drawing import heatmap, scatter
 from lsn_core.viz.heatmap import Colours, coloraxis, frame
-from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.theme import Theme, axis, drawing, title
 
 ROW = 30  # px, a layer
 CELLS_UP_TO = 8  # columns; beyond it a cell is too narrow for its number on a small screen
@@ -45,7 +46,7 @@ def places_map(
         sum_row: whether the last row is of all together, as the last column is.
     """
     inner = len(rows) * ROW
-    fig = figure(theme, height=inner + 150, hoverdistance=40)
+    fig = drawing(theme, height=inner + 150, hoverdistance=40)
     known = np.isfinite(values)
     for name, drawn, colours in (
         (
@@ -56,13 +57,13 @@ def places_map(
         ("values", values, {"coloraxis": "coloraxis"}),
     ):
         fig.add_trace(
-            go.Heatmap(z=drawn.astype(np.float32), name=name, hoverinfo="skip", xgap=1, ygap=1, **colours)
+            heatmap(z=drawn.astype(np.float32), name=name, hoverinfo="skip", xgap=1, ygap=1, **colours)
         )
     cells = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
     numbers = len(columns) <= CELLS_UP_TO
     hidden = {"marker": {"opacity": 0}}
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[column for _, column in cells],
             y=[row for row, _ in cells],
             mode="markers+text" if numbers else "markers",
@@ -107,7 +108,7 @@ def places_map(
             ticks="",
         ),
     )
-    return fig
+    return fig.figure()
 
 
 def layer_mark(layer: str, several_stacks: bool) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from lsn_core.viz.drawing import scatter
 from lsn_core.viz.labels import scope_name
-from lsn_core.viz.theme import Theme, axis, faint, figure, legend, title
+from lsn_core.viz.theme import Theme, axis, drawing, faint, legend, title
 
 HEIGHT = 300
 ROW = 34
@@ -44,14 +45,14 @@ def layer_profile(
     profile: Profile, label: str, digits: int, theme: Theme, height: float = HEIGHT
 ) -> go.Figure:
     """The measure as a line over the layers, its interval as a band, the levels as dashed lines."""
-    fig = figure(theme, height=height, showlegend=True, hovermode="x unified")
+    fig = drawing(theme, height=height, showlegend=True, hovermode="x unified")
     places = list(range(len(profile.scopes)))
     low, high = shown_range(profile)
     near, far = _levels(profile, low, high, digits)
     for name, values, place in near:
         colour, dash = _level_style(theme, place)
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=places,
                 y=values,
                 mode="lines",
@@ -62,7 +63,7 @@ def layer_profile(
         )
     if np.isfinite(profile.low).all() and np.isfinite(profile.high).all():
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=places + places[::-1],
                 y=[*profile.high, *profile.low[::-1]],
                 fill="toself",
@@ -75,7 +76,7 @@ def layer_profile(
         )
     carried, said = profile.hover("y", digits)
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=places,
             y=profile.value,
             mode="lines+markers",
@@ -104,20 +105,20 @@ def layer_profile(
             nticks=6,
         ),
     )
-    return fig
+    return fig.figure()
 
 
 def component_profile(profile: Profile, label: str, digits: int, theme: Theme) -> go.Figure:
     """The measure for each row, a component or another, as a dot with its interval, beside the levels as small strokes."""
     count = len(profile.scopes)
-    fig = figure(theme, height=count * ROW + 110, showlegend=True)
+    fig = drawing(theme, height=count * ROW + 110, showlegend=True)
     places = list(range(count))
     low, high = shown_range(profile)
     near, far = _levels(profile, low, high, digits)
     for name, values, place in near:
         colour, _ = _level_style(theme, place)
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=values,
                 y=places,
                 mode="markers",
@@ -133,7 +134,7 @@ def component_profile(profile: Profile, label: str, digits: int, theme: Theme) -
         )
     carried, said = profile.hover("x", digits)
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=profile.value,
             y=places,
             mode="markers",
@@ -169,7 +170,7 @@ def component_profile(profile: Profile, label: str, digits: int, theme: Theme) -
             range=[count - 0.5, -0.5],
         ),
     )
-    return fig
+    return fig.figure()
 
 
 def shown_range(profile: Profile) -> tuple[float, float]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from lsn_core.viz.drawing import scatter
 from lsn_core.viz.labels import plain_name
-from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.theme import Theme, axis, drawing, title
 
 ROW = 30  # px
 FOOT = 80  # px, room for the axis and what stands over the rows
@@ -52,7 +53,7 @@ def ranking_figure(
     count = len(pairs)
     half = count // 2 if left_out else count
     places = [k + (1 if k >= half else 0) for k in range(count)]
-    fig = figure(theme, height=(count + 1) * ROW + FOOT)
+    fig = drawing(theme, height=(count + 1) * ROW + FOOT)
     low = min(float(np.nanmin([p.low, p.value])) for p in pairs)
     high = max(float(np.nanmax([p.high, p.value])) for p in pairs)
     drawn = []
@@ -83,7 +84,7 @@ def ranking_figure(
             font={"size": 11, "color": colour},
         )
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[p.value for p in pairs],
             y=places,
             mode="markers",
@@ -122,4 +123,4 @@ def ranking_figure(
         ),
         yaxis=axis(theme, tickmode="array", tickvals=places, ticktext=ticks, range=[max(places) + 0.6, -0.6]),
     )
-    return fig
+    return fig.figure()

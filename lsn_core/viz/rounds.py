@@ -9,9 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import hex_colour
+from lsn_core.viz.drawing import heatmap
 from lsn_core.viz.labels import language_label, plain_name
 from lsn_core.viz.scores import REMOVED, Line, lines_figure
-from lsn_core.viz.theme import Theme, axis, figure, title
+from lsn_core.viz.theme import Theme, axis, drawing, title
 
 CELL = 34  # px, height of a row
 FOOT = 62  # px, room for the labels below
@@ -37,9 +38,9 @@ def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
     """
     columns = len(rows[0].done)
     share = np.array([np.divide(row.done, np.maximum(row.tickets, 1)) for row in rows])
-    fig = figure(theme, height=CELL * len(rows) + FOOT)
+    fig = drawing(theme, height=CELL * len(rows) + FOOT)
     fig.add_trace(
-        go.Heatmap(
+        heatmap(
             z=share.astype(np.float32),
             zmin=0,
             zmax=1,
@@ -82,7 +83,7 @@ def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
             range=[len(rows) - 0.5, -0.5],
         ),
     )
-    return fig
+    return fig.figure()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lsn_core.viz.theme import Theme, axis, figure, legend, title
+from lsn_core.viz.drawing import scatter
+from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
 HEIGHT = 300  # px
 REMOVED = "weights removed, % (0: the whole model)"
@@ -36,13 +37,13 @@ def lines_figure(
 
     `metric` is what the scores are, and `levels` how many tenths of the weights are removed at most, for the axes.
     """
-    fig = figure(theme, height=height, showlegend=True)
+    fig = drawing(theme, height=height, showlegend=True)
     for line in lines:
         reached = sorted(line.values)
         seeds = [np.array(line.values[level]) for level in reached]
         means = np.array([values.mean() for values in seeds])
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[100 * level for level in reached],
                 y=means,
                 name=line.name,
@@ -77,7 +78,7 @@ def lines_figure(
         ),
         yaxis=axis(theme, title=title(theme, metric), showgrid=True, nticks=6, rangemode="tozero"),
     )
-    return fig
+    return fig.figure()
 
 
 def scores_figure(scores: pd.DataFrame, metric: str, theme: Theme) -> go.Figure:

@@ -9,8 +9,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.viz.core import CHANCE, PRETRAINED
+from lsn_core.viz.drawing import scatter
 from lsn_core.viz.labels import everyone, plain_name
-from lsn_core.viz.theme import Theme, axis, figure, legend, title
+from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
 LANGUAGE_ROW = 20  # px
 COUNTS = 220  # px
@@ -48,7 +49,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
         languages: all the languages, a row each.
     """
     rows = len(languages) * LANGUAGE_ROW
-    fig = figure(theme, height=COUNTS + rows + 90, showlegend=True, hoverdistance=30)
+    fig = drawing(theme, height=COUNTS + rows + 90, showlegend=True, hoverdistance=30)
     places = list(range(len(columns)))
     names = [set_name(column.languages, languages) for column in columns]
     split = rows / (rows + COUNTS)
@@ -58,7 +59,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
         ("measured", [column.weights for column in columns], theme.first, "circle"),
     ):
         known = [place for place in places if np.isfinite(values[place]) and values[place] >= LEAST]
-        trace = go.Scatter(
+        trace = scatter(
             x=known,
             y=[values[place] for place in known],
             mode="markers",
@@ -68,7 +69,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
             hovertemplate="%{customdata}<extra></extra>",
         )
         if name == "measured":
-            trace.error_y = {
+            trace["error_y"] = {
                 "type": "data",
                 "symmetric": False,
                 "array": [columns[place].high - columns[place].weights for place in known],
@@ -83,7 +84,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
     for there, colour in ((False, theme.line), (True, theme.ink)):
         mine = [cell for cell, member in zip(cells, inside, strict=True) if member == there]
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=[place for place, _ in mine],
                 y=[row for _, row in mine],
                 yaxis="y2",
@@ -124,7 +125,7 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
             ticks="",
         ),
     )
-    return fig
+    return fig.figure()
 
 
 def _ticks(columns: Sequence[SetColumn]) -> str | int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from lsn_core.viz.colour import readable_on
+from lsn_core.viz.drawing import bar
 from lsn_core.viz.labels import plain_name
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, drawing
 
 PARTS = ("both", "first", "second", "neither")
 
@@ -26,9 +27,9 @@ def shares_figure(languages: tuple[str, str], counts: dict[str, float], theme: T
     colours = {"both": theme.both, "first": theme.first, "second": theme.second, "neither": theme.missing}
     share = {part: counts[part] / total if total else 0.0 for part in PARTS}
     longest = max(share.values())
-    fig = figure(theme, height=4 * 40 + 70)
+    fig = drawing(theme, height=4 * 40 + 70)
     fig.add_trace(
-        go.Bar(
+        bar(
             x=[share[part] for part in PARTS],
             y=[names[part] for part in PARTS],
             orientation="h",
@@ -49,7 +50,7 @@ def shares_figure(languages: tuple[str, str], counts: dict[str, float], theme: T
         xaxis=axis(theme, range=[0, longest * 1.02 or 1], visible=False),
         yaxis=axis(theme, autorange="reversed", ticks=""),
     )
-    return fig
+    return fig.figure()
 
 
 def _percent(share: float) -> str:

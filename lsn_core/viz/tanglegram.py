@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 
 from lsn_core.languages import Nested, language, leaves, relatives
 from lsn_core.viz.dendrogram import Cut, branch_colours, draw_branches, group_colours, merges, shown_heights
+from lsn_core.viz.drawing import Drawing, scatter
 from lsn_core.viz.labels import family_label, hover_names, language_label
-from lsn_core.viz.theme import Theme, axis, figure
+from lsn_core.viz.theme import Theme, axis, drawing
 
 ROW = 40  # px
 MARGIN = 44  # px above and below
@@ -78,7 +79,7 @@ def tanglegram_figure(
         cut: gives lines and branches the colours of its groups.
     """
     count = len(languages)
-    fig = figure(theme, height=count * ROW + 2 * MARGIN, hoverdistance=20)
+    fig = drawing(theme, height=count * ROW + 2 * MARGIN, hoverdistance=20)
     left = [languages[leaf] for leaf in order]
     right = list(leaves(families))
     joined = merges(linkage, order)
@@ -127,10 +128,10 @@ def tanglegram_figure(
         xaxis3=axis(theme, domain=[1 - TREE, 1], range=[0, 1.1 * height], visible=False, anchor="y"),
         yaxis=axis(theme, range=[count - 0.5, -0.5], visible=False),
     )
-    return fig
+    return fig.figure()
 
 
-def _mirrored(fig: go.Figure, nodes: Sequence[Node], theme: Theme) -> None:
+def _mirrored(fig: Drawing, nodes: Sequence[Node], theme: Theme) -> None:
     """The tree of families with its root at the right, and a mark with its name at each node."""
     xs: list[float | None] = []
     ys: list[float | None] = []
@@ -141,7 +142,7 @@ def _mirrored(fig: go.Figure, nodes: Sequence[Node], theme: Theme) -> None:
             xs += [height, node.height, None]
             ys += [place, place, None]
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=xs,
             y=ys,
             xaxis="x3",
@@ -152,7 +153,7 @@ def _mirrored(fig: go.Figure, nodes: Sequence[Node], theme: Theme) -> None:
         )
     )
     fig.add_trace(
-        go.Scatter(
+        scatter(
             x=[node.height for node in nodes],
             y=[node.middle for node in nodes],
             xaxis="x3",
@@ -173,7 +174,7 @@ def _name(codes: Sequence[str]) -> str:
     return "No common family known"
 
 
-def _lines(fig: go.Figure, left: Sequence[str], right: Sequence[str], cut: Cut | None, theme: Theme) -> None:
+def _lines(fig: Drawing, left: Sequence[str], right: Sequence[str], cut: Cut | None, theme: Theme) -> None:
     """A line a language, one trace a colour."""
     colour = dict.fromkeys(left, theme.quiet) | group_colours(cut, theme)
     for each in dict.fromkeys(colour.values()):
@@ -184,7 +185,7 @@ def _lines(fig: go.Figure, left: Sequence[str], right: Sequence[str], cut: Cut |
                 xs += [0.0, STUB, 1 - STUB, 1.0, None]
                 ys += [place, place, right.index(code), right.index(code), None]
         fig.add_trace(
-            go.Scatter(
+            scatter(
                 x=xs,
                 y=ys,
                 xaxis="x2",

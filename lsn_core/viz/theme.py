@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
 from lsn_core.viz.colour import scale
+from lsn_core.viz.drawing import Drawing
 
 # What the system has; nothing is fetched. The later families cover the scripts the first may lack.
 FONT_FAMILY = (
@@ -83,13 +82,12 @@ DARK = Theme(
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 
 
-def figure(theme: Theme, height: float, **layout: Any) -> go.Figure:
+def drawing(theme: Theme, height: float, **layout: Any) -> Drawing:
     """An empty figure in the theme: quiet axes, no template, room made for labels by the axes themselves.
 
     `height` is in pixels; the width is the page's.
     """
-    fig = go.Figure()
-    fig.update_layout(
+    fig = Drawing(
         template="none",
         height=height,
         autosize=True,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lsn_core.analysis import measures
 from lsn_core.analysis.calibration import (
     MEASURES,
+    TicketPairs,
     _mean_over_seeds,
     ceilings,
     draw_seeds,
@@ -211,19 +212,27 @@ def test_two_seeds_widen_the_interval_between_languages() -> None:
 
 
 def test_a_seed_drawn_twice_is_never_compared_with_itself() -> None:
-    pairs = np.array([[1.0, 0.2, 0.4, 0.1], [0.2, 1.0, 0.6, 0.3], [0.4, 0.6, 1.0, 0.5], [0.1, 0.3, 0.5, 1.0]])
+    values = np.array(
+        [[1.0, 0.2, 0.4, 0.1], [0.2, 1.0, 0.6, 0.3], [0.4, 0.6, 1.0, 0.5], [0.1, 0.3, 0.5, 1.0]]
+    )
     member = np.array([[1.0, 1, 1, 0], [0, 0, 0, 1]])
+    layout = Layout((Matrix("m", (4, 4), "encoder", 0, "query"),))
+    keys = tuple(
+        TicketKey("mlm", code, "imp", seed) for code, seed in (("en", 0), ("en", 1), ("en", 2), ("sw", 0))
+    )
+    some = Counts(layout, keys, 0.5, np.ones((4, 4, 1), dtype=np.int64))
+    pairs = TicketPairs.of(some, np.array([0]), np.array([0, 0, 0, 1]))
 
-    def own(*drawn: float) -> float:
-        return _mean_over_seeds(pairs, np.array([[*drawn, 0], [0, 0, 0, 1]]), member)[0, 0]
+    def means(*drawn: float) -> np.ndarray:
+        found = values[pairs.first, pairs.second][None]
+        return _mean_over_seeds(found, pairs, np.array([[*drawn, 1.0]]), member)[0]
 
-    assert own(1, 1, 1) == pytest.approx((0.2 + 0.4 + 0.6) / 3)
-    assert own(2, 1, 0) == pytest.approx(0.2)
-    assert own(0, 2, 1) == pytest.approx(0.6)
-    assert own(3, 0, 0) == pytest.approx(
-        (0.2 + 0.4 + 0.6) / 3
-    )  # nothing to compare: all the language's pairs
-    cross = _mean_over_seeds(pairs, np.array([[2.0, 1, 0, 0], [0, 0, 0, 1]]), member)
+    assert means(1, 1, 1)[0, 0] == pytest.approx((0.2 + 0.4 + 0.6) / 3)
+    assert means(2, 1, 0)[0, 0] == pytest.approx(0.2)
+    assert means(0, 2, 1)[0, 0] == pytest.approx(0.6)
+    # nothing to compare: all the language's pairs
+    assert means(3, 0, 0)[0, 0] == pytest.approx((0.2 + 0.4 + 0.6) / 3)
+    cross = means(2, 1, 0)
     assert cross[0, 1] == cross[1, 0] == pytest.approx((2 * 0.1 + 0.3) / 3)
     assert np.isnan(cross[1, 1])
 

@@ -69,7 +69,7 @@ def test_sets_add_up_to_the_numbers_of_keepers_and_so_do_the_expected(atlas: Atl
 def test_table_is_of_the_part_that_is_asked_for_most_weights_first(atlas: Atlas) -> None:
     sets, found = keeper_sets(atlas, "mlm", 0.5, 0), membership(atlas, "mlm", 0.5, 0)
     (scope,) = [scope for scope in atlas.layout.scopes("layer") if scope.label == "encoder.1"]
-    table = set_table(sets, found, scope.matrices)
+    table = set_table(sets.over(scope.matrices), found, scope.matrices)
     assert table["weights"].is_monotonic_decreasing
     assert (table["weights"] > 0).all()
     assert table["weights"].sum() == atlas.layout.sizes[scope.matrices].sum()
@@ -80,7 +80,8 @@ def test_table_is_of_the_part_that_is_asked_for_most_weights_first(atlas: Atlas)
 def test_without_a_base_ticket_there_is_no_reference(tmp_path: Path) -> None:
     plain = make_atlas(tmp_path / "plain", ("en", "fr"), (0,), ("imp",), base=False, levels=(0.5,))
     sets, found = keeper_sets(plain, "mlm", 0.5), membership(plain, "mlm", 0.5)
-    table = set_table(sets, found, np.arange(len(plain.layout.matrices)))
+    every = np.arange(len(plain.layout.matrices))
+    table = set_table(sets.over(every), found, every)
     assert table["reference"].isna().all()
     assert table["independence"].notna().all()
 
@@ -93,4 +94,4 @@ def test_too_many_languages_and_other_languages_are_refused(atlas: Atlas, tmp_pa
         keeper_sets(many, "mlm", 0.5)
     sets = keeper_sets(atlas, "mlm", 0.5, languages=("en", "fr"))
     with pytest.raises(LsnError, match="other languages"):
-        set_table(sets, membership(atlas, "mlm", 0.5), np.arange(2))
+        set_table(sets.over(np.arange(2)), membership(atlas, "mlm", 0.5), np.arange(2))

@@ -59,8 +59,8 @@ class Server:
 
 
 @contextmanager
-def serve(atlases: Path, scratch: Path) -> Iterator[Server]:
-    """A fresh server over a folder of atlases, ready to answer."""
+def serve(atlases: Path, scratch: Path, script: str = "app.py") -> Iterator[Server]:
+    """A fresh server over a folder of atlases, ready to answer; of the dashboard, or of another script."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -68,7 +68,7 @@ def serve(atlases: Path, scratch: Path) -> Iterator[Server]:
     environment = {name: value for name, value in os.environ.items() if name != "LSN_ATLAS"}
     with (scratch / f"server-{port}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(report), "run", "app.py", "--server.port", str(port)],
+            [sys.executable, "-c", SERVE, str(report), "run", script, "--server.port", str(port)],
             cwd=ROOT,
             env=environment | {"LSN_MASKS": str(atlases)},
             stdout=log,

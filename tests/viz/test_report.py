@@ -16,7 +16,7 @@ from lsn_core import __version__
 from lsn_core.analysis.provenance import Origin, TicketOrigin
 from lsn_core.viz.described import Described
 from lsn_core.viz.report import SHOWN_ROWS, Exhibit, figure_html, report_html
-from lsn_core.viz.theme import DARK, LIGHT, figure
+from lsn_core.viz.theme import DARK, LIGHT, drawing
 
 MADE = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
 EVIL = "</script></title><script>alert('x')</script><img src=x onerror=\"alert(1)\">"
@@ -63,7 +63,7 @@ class Elements(HTMLParser):
 
 
 def exhibit(name: str = "first", dark: bool = False, **others: object) -> Exhibit:
-    fig = figure(DARK if dark else LIGHT, 300)
+    fig = drawing(DARK if dark else LIGHT, 300).figure()
     fig.add_scatter(y=[1, 3, 2], name=name)
     about = Described(name, f"alt of {name}", f"how of {name}", TABLE)
     return Exhibit.of(fig, f"Title of {name}", about, **others)
@@ -101,7 +101,7 @@ def test_everything_is_there_in_order() -> None:
 
 
 def test_figures_come_back_as_they_were() -> None:
-    fig = figure(LIGHT, 300)
+    fig = drawing(LIGHT, 300).figure()
     fig.add_scatter(y=[1, 3, 2], text=["<b>a</b>", "</script>", "&"])
     shown = Exhibit.of(fig, "Title")
     fig.data[0].y = [0, 0, 0]
@@ -120,7 +120,7 @@ def test_what_people_write_is_text() -> None:
     clean = Elements(report_html("T", "I", [exhibit(caption="c", sentence="s", origin=ORIGIN)], MADE))
     about = Described(EVIL, EVIL, EVIL, pd.DataFrame({EVIL: [EVIL, "x"], "v": [1.0, 2.0]}))
     facts = replace(ORIGIN, atlas=EVIL, model=EVIL, tasks=(EVIL,), methods=(EVIL,), facts=((EVIL, EVIL),))
-    fig = figure(LIGHT, 300)
+    fig = drawing(LIGHT, 300).figure()
     fig.add_scatter(y=[1], name=EVIL)
     shown = Exhibit.of(fig, EVIL, about, caption=EVIL, sentence=EVIL, origin=facts)
     page = Elements(report_html(EVIL, EVIL, [shown], MADE))
@@ -175,7 +175,7 @@ def test_file_may_fetch_nothing() -> None:
 
 
 def test_figure_of_a_notebook_needs_nothing_but_itself() -> None:
-    page = Elements(report_html("", "", [Exhibit.of(figure(LIGHT, 300), "Mine")], MADE))
+    page = Elements(report_html("", "", [Exhibit.of(drawing(LIGHT, 300).figure(), "Mine")], MADE))
     assert page.texts["h1"] == ["Language sub-networks"]
     assert page.texts["h2"][0] == "Figure 1. Mine"
     assert not page.all("details")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import streamlit as st
 
 from lsn_core.analysis.cores import Membership, core_table, exclusive_table, membership_table
 from lsn_core.masks.ticket import TicketKey
@@ -23,9 +28,12 @@ NO_LAYER = "none"
 EVERY_LAYER, EVERY_COMPONENT = "all", "all"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Core:
-    """The weights kept by at least `k` of the view's languages, counted once for each of `seeds`."""
+    """The weights kept by at least `k` of the view's languages, counted once for each of `seeds`.
+
+    The tables have a row a seed and what is counted, and are worked out once.
+    """
 
     view: View
     part: Part
@@ -42,6 +50,28 @@ class Core:
     def has_reference(self) -> bool:
         """Whether the pretrained weights alone are known."""
         return self.found[0].reference_kept is not None
+
+    @cached_property
+    def keepers(self) -> pd.DataFrame:
+        """By exactly how many languages weights of the part are kept, as in `cores.membership_table`."""
+        tables = [membership_table(found, (self.part.by,)) for found in self.found]
+        return _each_seed(self, [table[table["scope"] == self.part.single] for table in tables])
+
+    @cached_property
+    def alone(self) -> pd.DataFrame:
+        """The weights of the part that one language alone keeps, as in `cores.exclusive_table`."""
+        tables = [exclusive_table(found, (self.part.by,)) for found in self.found]
+        return _each_seed(self, [table[table["scope"] == self.part.single] for table in tables])
+
+    @cached_property
+    def sizes(self) -> pd.DataFrame:
+        """The core in each part of the kind that is looked at, as in `cores.core_table`."""
+        return _each_seed(self, [core_table(found, self.k, self.part.by) for found in self.found])
+
+    @cached_property
+    def places(self) -> pd.DataFrame:
+        """One row a seed, layer and component, each with "all" too; `difference` in percentage points of `kept`."""
+        return _places_table(self)
 
     @property
     def who(self) -> str:
@@ -85,14 +115,29 @@ def lacking(view: View) -> dict[int, list[str]]:
 def count(view: View, part: Part, k: int) -> Core:
     """The core, for every seed that all the languages have."""
     seeds = tuple(seed for seed, missing in lacking(view).items() if not missing)
-    return Core(view, part, k, seeds, tuple(store.members(view, seed) for seed in seeds))
+    with reading() as progress:
+        return Core(view, part, k, seeds, tuple(store.members(view, seed, progress) for seed in seeds))
+
+
+@contextmanager
+def reading() -> Iterator[Callable[[int, int], None]]:
+    """A place on the page that shows how many sub-networks have been read, as long as they are."""
+    place = st.empty()
+
+    def show(done: int, total: int) -> None:
+        place.progress(done / total, f"Reading sub-network {done + 1} of {total} …")
+
+    try:
+        yield show
+    finally:
+        place.empty()
 
 
 def sentence(core: Core) -> str:
     """The line above the figures."""
-    table = _sizes(core, core.part.by)
+    table = core.sizes
     rows = table[table["scope"] == core.part.single]
-    alone = _alone(core)
+    alone = core.alone
     size = words.CoreSize(
         n=core.n,
         k=core.k,
@@ -109,7 +154,7 @@ def notes(core: Core) -> list[str]:
     """What to keep in mind: one k is not the whole, and which seeds are left out."""
     lines = []
     if core.has_reference:
-        table = _keepers(core)
+        table = core.keepers
         exactly = (table["weights"] - table["reference"] * _size(core)).to_numpy()
         by_seed = exactly.reshape(len(core.seeds), core.n + 1)
         at_least = np.cumsum(by_seed[:, ::-1], axis=1)[:, ::-1]
@@ -125,7 +170,7 @@ def notes(core: Core) -> list[str]:
 
 def bars(core: Core) -> tuple[go.Figure, Described]:
     """By exactly how many languages weights are kept."""
-    table = _keepers(core)
+    table = core.keepers
     percent = _over_seeds(core, table, "k", 100.0, "share", 100.0)
     weights = table.groupby("k")["weights"].mean().to_numpy()
     fig = figures.keepers_figure(percent, weights, core.k, core.view.theme)
@@ -145,7 +190,7 @@ def bars(core: Core) -> tuple[go.Figure, Described]:
 
 def alone_sentence(core: Core) -> str:
     """The line above the weights that one language alone keeps."""
-    table = _alone(core)
+    table = core.alone
     means = table.groupby("language", sort=False)["exclusive"].mean()
     counts = {code: float(means.loc[code]) for code in core.view.languages}
     return words.alone_sentence(
@@ -155,7 +200,7 @@ def alone_sentence(core: Core) -> str:
 
 def alone(core: Core) -> tuple[go.Figure, Described]:
     """The weights that each language alone keeps."""
-    table = _alone(core)
+    table = core.alone
     weights = _over_seeds(core, table, "language", 1.0, "exclusive", 1.0)
     shared = float(table["shared"].mean())
     fig = figures.alone_figure(core.view.languages, weights, shared, core.view.theme)
@@ -172,7 +217,7 @@ def alone(core: Core) -> tuple[go.Figure, Described]:
 
 def places_sentence(core: Core) -> str:
     """The line above the map of layers and components."""
-    table = places_table(core)
+    table = core.places
     single = table[(table["layer"] != EVERY_LAYER) & (table["component"] != EVERY_COMPONENT)]
     places = single["component"] + " matrices of " + single["layer"].map(_layer_words)
     values = {str(place): rows.to_numpy() for place, rows in single.groupby(places, sort=False)["difference"]}
@@ -182,12 +227,12 @@ def places_sentence(core: Core) -> str:
 
 def places(core: Core) -> tuple[go.Figure, Described]:
     """Layers by components: the core less what the pretrained weights alone would make it."""
-    table = places_table(core)
+    table = core.places
     mean = table.groupby(["layer", "component"], sort=False)["difference"].mean()
     layers, components = (list(dict.fromkeys(table[name])) for name in ("layer", "component"))
     layers, components = _last(layers, EVERY_LAYER), _last(components, EVERY_COMPONENT)
     grid = mean.unstack().reindex(index=layers, columns=components).to_numpy()
-    rows = dict(iter(table.groupby(["layer", "component"], sort=False)))
+    rows = _by_place(table)
     hover = [[_hover(core, layer, one, rows.get((layer, one))) for one in components] for layer in layers]
     several = len({layer.partition(".")[0] for layer in layers if "." in layer}) > 1
     marks = [layer_mark(layer, several) for layer in layers]
@@ -205,10 +250,10 @@ def places(core: Core) -> tuple[go.Figure, Described]:
     return fig, about
 
 
-def places_table(core: Core) -> pd.DataFrame:
-    """One row a seed, layer and component, each with "all" too; `difference` in percentage points of `kept`."""
+def _places_table(core: Core) -> pd.DataFrame:
     matrices = core.view.atlas.layout.matrices
-    table = _sizes(core, "matrix").drop(columns="scope")
+    by_matrix = [core_table(found, core.k, "matrix") for found in core.found]
+    table = _each_seed(core, by_matrix).drop(columns="scope")
     layers = [NO_LAYER if m.layer is None else f"{m.stack}.{m.layer}" for m in matrices]
     table.insert(1, "layer", layers * len(core.seeds))
     table.insert(2, "component", [m.component for m in matrices] * len(core.seeds))
@@ -221,20 +266,6 @@ def places_table(core: Core) -> pd.DataFrame:
     found = pd.concat(whole).groupby(["seed", "layer", "component"], sort=False).sum().reset_index()
     kept = found["kept"].where(found["kept"] > 0)
     return found.assign(difference=100 * (found["core"] - found["reference"]) / kept)
-
-
-def _sizes(core: Core, by: str) -> pd.DataFrame:
-    return _each_seed(core, [core_table(found, core.k, by) for found in core.found])
-
-
-def _keepers(core: Core) -> pd.DataFrame:
-    tables = [membership_table(found, (core.part.by,)) for found in core.found]
-    return _each_seed(core, [table[table["scope"] == core.part.single] for table in tables])
-
-
-def _alone(core: Core) -> pd.DataFrame:
-    tables = [exclusive_table(found, (core.part.by,)) for found in core.found]
-    return _each_seed(core, [table[table["scope"] == core.part.single] for table in tables])
 
 
 def _each_seed(core: Core, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -259,26 +290,39 @@ def _over_seeds(
 
 def _size(core: Core) -> int:
     """Weights of the part that is looked at."""
-    return int(_alone(core)["size"].iloc[0])
+    return int(core.alone["size"].iloc[0])
 
 
-def _hover(core: Core, layer: str, component: str, rows: pd.DataFrame | None) -> str:
+def _by_place(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, list[float]]]:
+    """The numbers of each layer and component, one a seed."""
+    names = ("kept", "core", "reference", "independence", "difference")
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    columns = (table[name].tolist() for name in ("layer", "component", *names))
+    for layer, component, *numbers in zip(*columns, strict=True):
+        there = found.setdefault((layer, component), {name: [] for name in names})
+        for name, number in zip(names, numbers, strict=True):
+            there[name].append(number)
+    return found
+
+
+def _hover(core: Core, layer: str, component: str, rows: dict[str, list[float]] | None) -> str:
     where = {EVERY_LAYER: "All layers", NO_LAYER: "No layer"}.get(layer, scope_name(layer))
     title = f"<b>{where}, {'all components' if component == EVERY_COMPONENT else component}</b>"
     if rows is None:
         return f"{title}<br>no such matrix in this model"
-    kept = float(rows["kept"].mean())
+    mean = {name: fmean(numbers) for name, numbers in rows.items()}
+    kept = mean["kept"]
     if not kept:
         return f"{title}<br>nothing of it is kept"
-    low, high = rows["difference"].min(), rows["difference"].max()
-    over = f" ({words.signed(low)} to {words.signed(high)} over seeds)" if len(rows) > 1 else ""
+    low, high = min(rows["difference"]), max(rows["difference"])
+    over = f" ({words.signed(low)} to {words.signed(high)} over seeds)" if len(rows["kept"]) > 1 else ""
     return "<br>".join(
         [
             title,
-            f"{words.signed(rows['difference'].mean())} percentage points{over}",
-            f"core: {rows['core'].mean():,.0f} weights, {words.per_cent(100 * rows['core'].mean() / kept)}",
-            f"pretrained weights alone: {words.per_cent(100 * rows['reference'].mean() / kept)}",
-            f"chance: {words.per_cent(100 * rows['independence'].mean() / kept)}",
+            f"{words.signed(mean['difference'])} percentage points{over}",
+            f"core: {mean['core']:,.0f} weights, {words.per_cent(100 * mean['core'] / kept)}",
+            f"pretrained weights alone: {words.per_cent(100 * mean['reference'] / kept)}",
+            f"chance: {words.per_cent(100 * mean['independence'] / kept)}",
             f"100 % is what one sub-network keeps: {kept:,.0f}",
         ]
     )

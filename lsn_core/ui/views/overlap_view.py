@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -162,14 +164,13 @@ def _panels(
 def ranking_figure(view: View, part: Part, height: float) -> tuple[go.Figure, Described]:
     """The most and the least alike pairs with their intervals, as many as go beside a figure of this height."""
     found = store.matrix(view, view.measure.key, part.single)
+    value, low, high = (part.tolist() for part in (found.value, found.low, found.high))
     pairs = [
-        ranking.RankedPair(
-            (found.languages[a], found.languages[b]), found.value[a, b], found.low[a, b], found.high[a, b]
-        )
-        for a, b in zip(*np.triu_indices(len(found.languages), 1), strict=True)
+        ranking.RankedPair((first, second), value[a][b], low[a][b], high[a][b])
+        for (a, first), (b, second) in combinations(enumerate(found.languages), 2)
     ]
     drawn = ranking.extremes(pairs, ranking.each_in(height))
-    known = sum(np.isfinite(pair.value) for pair in pairs)
+    known = sum(math.isfinite(pair.value) for pair in pairs)
     marks = reference_marks(view.measure, {level.name: level.value for level in levels(view, part.single)})
     fig = ranking.ranking_figure(
         drawn, known - len(drawn), marks, view.measure.axis, view.measure.digits, view.theme
@@ -181,7 +182,7 @@ def ranking_figure(view: View, part: Part, height: float) -> tuple[go.Figure, De
         table=pd.DataFrame(
             [
                 (plain_name(p.languages[0]), plain_name(p.languages[1]), p.value, p.low, p.high)
-                for p in sorted(pairs, key=lambda p: -np.nan_to_num(p.value, nan=-np.inf))
+                for p in sorted(pairs, key=lambda p: -p.value if math.isfinite(p.value) else math.inf)
             ],
             columns=["language_a", "language_b", view.measure.key, "low", "high"],
         ),

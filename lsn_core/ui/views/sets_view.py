@@ -13,7 +13,7 @@ from lsn_core.analysis.sets import MAX_LANGUAGES, set_table
 from lsn_core.ui import states, store
 from lsn_core.ui.controls import GROUPS
 from lsn_core.ui.figures import Described
-from lsn_core.ui.views.core_view import Core
+from lsn_core.ui.views.core_view import Core, reading
 from lsn_core.viz.sets import SetColumn, sets_figure
 from lsn_core.viz.words.sets import sets_sentence
 
@@ -37,12 +37,13 @@ def count(core: Core, which: str) -> Sets:
     """
     if core.n > MAX_LANGUAGES:
         raise states.CannotDraw(states.too_many_languages(core.n, MAX_LANGUAGES))
-    matrices = find_scope(core.view.atlas.layout, core.part.single).matrices
-    found = [store.sets(core.view, seed) for seed in core.seeds]
-    there = [sets.patterns[sets.counts[:, matrices].any(axis=1)] for sets in found]
-    patterns = np.unique(np.concatenate(there))
+    scope = find_scope(core.view.atlas.layout, core.part.single)
+    with reading() as progress:
+        found = [store.set_sizes(core.view, seed, scope, progress) for seed in core.seeds]
+    patterns = np.unique(np.concatenate([sets.patterns for sets in found]))
     tables = [
-        set_table(sets, members, matrices, patterns) for sets, members in zip(found, core.found, strict=True)
+        set_table(sets, members, scope.matrices, patterns)
+        for sets, members in zip(found, core.found, strict=True)
     ]
     weights = np.array([table["weights"] for table in tables])
     table = tables[0][["languages", "size"]].assign(

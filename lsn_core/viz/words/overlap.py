@@ -198,7 +198,10 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _means(replicates: np.ndarray) -> np.ndarray:
-    return np.array([_mean(row) for row in replicates])
+    finite = np.isfinite(replicates)
+    number = finite.sum(axis=1)
+    total = np.where(finite, replicates, 0.0).sum(axis=1)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def _estimate(value: float, resampled: np.ndarray) -> Estimate:
