@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from lsn_core.analysis.intersections import intersections
-from lsn_core.errors import CorruptFile, LsnError
+from lsn_core.errors import CorruptFile, LsnError, brief
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.layout import Layout
+from lsn_core.masks.tables import conformed
 from lsn_core.masks.ticket import BASE_KEY, SPARSITY_TOLERANCE, TicketKey
 
 OVERLAP_TABLE = "overlap"
 OVERLAP_COLUMNS = ("sparsity", "ticket_a", "ticket_b", "intersection")
+_OVERLAP_DTYPES = {"sparsity": "float64", "ticket_a": "str", "ticket_b": "str"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,7 @@ def _overlap_table(atlas: Atlas) -> pd.DataFrame | None:
         found = atlas.read_table(OVERLAP_TABLE)
         if found is not None:
             _check_overlap(found[0], atlas)
-    except CorruptFile:
+    except LsnError:
         if atlas.has_bits:
             return None
         raise
@@ -118,9 +120,22 @@ def _overlap_table(atlas: Atlas) -> pd.DataFrame | None:
 
 
 def _check_overlap(frame: pd.DataFrame, atlas: Atlas) -> None:
-    matrices = len(atlas.layout.matrices)
-    if tuple(frame.columns) != OVERLAP_COLUMNS or any(len(row) != matrices for row in frame["intersection"]):
-        raise CorruptFile(f"table {OVERLAP_TABLE} of atlas {atlas.name} does not fit its model; rebuild it")
+    try:
+        if tuple(frame.columns) != OVERLAP_COLUMNS:
+            raise ValueError("it has other columns")
+        conformed(frame[["sparsity", "ticket_a", "ticket_b"]], _OVERLAP_DTYPES)
+        for stem in {*frame["ticket_a"], *frame["ticket_b"]}:
+            TicketKey.from_stem(stem)
+        shared = np.stack([np.asarray(row) for row in frame["intersection"]]) if len(frame) else None
+        sizes = atlas.layout.sizes
+        if shared is not None and (shared.dtype.kind not in "iu" or shared.shape[1:] != sizes.shape):
+            raise ValueError("it does not count in each matrix of the model")
+        if shared is not None and (np.any(shared < 0) or np.any(shared > sizes)):
+            raise ValueError("it counts more weights than there are")
+    except ValueError as error:  # LsnError is one
+        raise CorruptFile(
+            f"table {OVERLAP_TABLE} of atlas {atlas.name} does not fit its model ({brief(error)}); rebuild it"
+        ) from error
 
 
 def _pairs_from_table(atlas: Atlas, keys: Sequence[TicketKey], sparsity: float) -> np.ndarray | None:

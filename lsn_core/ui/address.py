@@ -8,13 +8,17 @@ cannot be followed is told. The controls' values live in the session under the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
+
+from lsn_core.errors import brief
 
 VERSION = "1"  # raise it when a token changes its meaning, and translate the older ones where they arrive
 ALL = "all"
 NONE = "none"
 _JOIN = "."
+_MARKS = re.compile(r"([\\`*\[\]!$|#])")  # what begins something other than text in Markdown
 _SEEN = "address_seen"  # the browser's tokens that the controls were last brought in line with
 _MEANT = "address_meant"  # the whole address those tokens stand for
 _VALUES = "address_values"  # the controls' values when the last run ended
@@ -191,4 +195,9 @@ class Address:
         return value
 
     def _tell(self, note: str) -> None:
-        self._session[_NOTES] = [*self._session.get(_NOTES, []), note]
+        self._session[_NOTES] = [*self._session.get(_NOTES, []), _shown(note)]
+
+
+def _shown(note: str) -> str:
+    """A note in one line, not too long, in which nothing from an address is taken for Markdown: no link, no image."""
+    return _MARKS.sub(r"\\\1", brief(note))
