@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
-from tests.fuzz.engine import Reader, Tally, run
+from tests.fuzz.engine import Tally, run
 from tests.fuzz.plan import cases_of, total
 from tests.fuzz.readers import READERS
 
 _SHOWN = 10
 
 
-def main(arguments: list[str]) -> int:
-    chosen = [reader for reader in READERS if not arguments or reader.name == arguments[0]]
-    if not chosen:
+def main(arguments: Sequence[str]) -> int:
+    """Print the table; 1 when a reader misbehaved, 2 when there is no such reader."""
+    names = [reader.name for reader in READERS if not arguments or reader.name == arguments[0]]
+    if not names:
         print(
             f"There is no reader {arguments[0]!r}; there are {', '.join(reader.name for reader in READERS)}."
         )
         return 2
-    begun = time.monotonic()
-    tallies = []
+    case = int(arguments[1]) if len(arguments) > 1 else None
+    begun, whole = time.monotonic(), Tally("in all")
     print(f"{'reader':<28}{'cases':>8}{'refused':>9}{'read':>8}{'faults':>8}")
-    for reader in chosen:
-        tallies.append(_one(reader, int(arguments[1]) if len(arguments) > 1 else None))
-        _say(tallies[-1])
-        for number, what in tallies[-1].failures[:_SHOWN]:
-            print(f"    python -m tests.fuzz {tallies[-1].name!r} {number}: {what}")
-    whole = Tally("in all")
-    for tally in tallies:
-        whole.cases += tally.cases
-        whole.refused += tally.refused
-        whole.failures += tally.failures
+    # A process each, so that what one has in memory does not hide what another takes.
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), max_tasks_per_child=1) as processes:
+        for tally in processes.map(_one, names, [case] * len(names)):
+            _say(tally)
+            for number, what in tally.failures[:_SHOWN]:
+                print(f"    python -m tests.fuzz {tally.name!r} {number}: {what}")
+            whole.cases += tally.cases
+            whole.refused += tally.refused
+            whole.failures += tally.failures
     _say(whole)
     print(f"{time.monotonic() - begun:.0f} s; {total()} cases asked for")
     return 1 if whole.failures else 0
 
 
-def _one(reader: Reader, case: int | None) -> Tally:
+def _one(name: str, case: int | None) -> Tally:
+    """The cases of one reader, or one of them."""
+    logging.disable(logging.WARNING)  # Streamlit warns that no browser is there
+    (reader,) = (reader for reader in READERS if reader.name == name)
+    cases, first = (cases_of(reader), 0) if case is None else (1, case)
     with tempfile.TemporaryDirectory(prefix="lsn-fuzz-") as folder:
-        cases, first = (cases_of(reader), 0) if case is None else (1, case)
         return run(reader, cases, Path(folder), first)
 
 
 def _say(tally: Tally) -> None:
-    print(
-        f"{tally.name:<28}{tally.cases:>8}{tally.refused:>9}{tally.accepted:>8}{len(tally.failures):>8}",
-        flush=True,
-    )
+    row = (tally.cases, tally.refused, tally.accepted, len(tally.failures))
+    print(f"{tally.name:<28}{row[0]:>8}{row[1]:>9}{row[2]:>8}{row[3]:>8}", flush=True)
 
 
 if __name__ == "__main__":
