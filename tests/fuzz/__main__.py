@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
-from tests.fuzz.engine import Tally, run
-from tests.fuzz.plan import cases_of, total
+from tests.fuzz.engine import Tally
+from tests.fuzz.plan import one, total
 from tests.fuzz.readers import READERS
 
 _SHOWN = 10
@@ -32,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{'reader':<28}{'cases':>8}{'refused':>9}{'read':>8}{'faults':>8}")
     # A process each, so that what one has in memory does not hide what another takes.
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), max_tasks_per_child=1) as processes:
-        for tally in processes.map(_one, names, [case] * len(names)):
+        for tally in processes.map(one, names, [case] * len(names)):
             _say(tally)
             for number, what in tally.failures[:_SHOWN]:
                 print(f"    python -m tests.fuzz {tally.name!r} {number}: {what}")
@@ -42,15 +39,6 @@ def main(arguments: Sequence[str]) -> int:
     _say(whole)
     print(f"{time.monotonic() - begun:.0f} s; {total()} cases asked for")
     return 1 if whole.failures else 0
-
-
-def _one(name: str, case: int | None) -> Tally:
-    """The cases of one reader, or one of them."""
-    logging.disable(logging.WARNING)  # Streamlit warns that no browser is there
-    (reader,) = (reader for reader in READERS if reader.name == name)
-    cases, first = (cases_of(reader), 0) if case is None else (1, case)
-    with tempfile.TemporaryDirectory(prefix="lsn-fuzz-") as folder:
-        return run(reader, cases, Path(folder), first)
 
 
 def _say(tally: Tally) -> None:
