@@ -560,8 +560,11 @@ def _no_text(where: str, column: str, kind: pa.DataType) -> LsnError:
 
 
 def _is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text, or nothing at all."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    if pa.types.is_null(kind):
+        return True
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 

@@ -307,5 +307,5 @@ def _read_json(path: Path, shape: dict[str, type]) -> dict[str, Any]:
 
 def _is_a(kind: type, value: object) -> bool:
     if kind in (int, float):
-        return isinstance(value, kind) and is_real(value) and 0 <= value <= LATEST  # type: ignore[operator]
+        return isinstance(value, kind) and is_real(value) and 0 <= value <= LATEST
     return isinstance(value, kind)

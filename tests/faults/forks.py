@@ -3,8 +3,8 @@
 Started as ``python -m tests.faults.forks`` it loads the heavy libraries once. Each line of its input is a JSON
 object (``Order``); the fork counts every change that the run makes to a file under a folder, and at the n-th
 
-* ``die``: ends at once, as a killed process does: nothing is tidied up, before the change is made;
-* ``tear``: the same, and the file that was being forced to disk has lost its second half, as after a power cut;
+* ``die``: ends at once, as a killed process does: nothing is tidied up, before the change is made; and a file that was
+  being forced to disk has lost its second half, as after a power cut;
 * ``full``: this change and all that need room after it fail with "no space left on device".
 
 Lock files are not counted: they hold nothing.
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ _HEAVY = ("torch", "transformers", "lsn_core.cli", "lsn_core.discovery.transfer"
 class Order:
     """A function (``module:name``) to call with text arguments, and what goes wrong at which change of a file.
 
-    ``fault`` is ``die``, ``tear``, ``full`` or empty; changes count from 1 and are those under ``folder``.
+    ``fault`` is ``die``, ``full`` or empty; changes count from 1 and are those under ``folder``.
     """
 
     call: str
@@ -130,8 +131,8 @@ class _Fault:
         self._count += 1
         os.write(self._changes, f"{kind} {os.path.relpath(place, self._order.folder)}\n".encode())
         fault, reached = self._order.fault, self._count >= self._order.at > 0
-        if reached and fault in ("die", "tear"):
-            if fault == "tear" and descriptor is not None and needs_room:
+        if reached and fault == "die":
+            if descriptor is not None and needs_room:
                 os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
             os._exit(DIED)
         self._busy = False
@@ -142,7 +143,9 @@ class _Fault:
 def _fork(order: Order, log: str, changes: str) -> int:
     pid = os.fork()
     if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        _load(Path(f"{changes}.modules"))
+        return code
     code = 1
     try:
         said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -158,7 +161,17 @@ def _fork(order: Order, log: str, changes: str) -> int:
         traceback.print_exc()
     finally:
         sys.stderr.flush()
+        Path(f"{changes}.modules").write_text("\n".join(sys.modules))
         os._exit(code)
+
+
+def _load(names: Path) -> None:
+    """Load what a fork has loaded, so that the next need not."""
+    if names.exists():
+        for name in names.read_text().split():
+            with suppress(Exception):  # some cannot be loaded by themselves
+                importlib.import_module(name)
+        names.unlink()
 
 
 def _serve(log: str, changes: str) -> None:
