@@ -126,20 +126,25 @@ def _check_overlap(frame: pd.DataFrame, atlas: Atlas) -> None:
         conformed(frame[["sparsity", "ticket_a", "ticket_b"]], _OVERLAP_DTYPES)
         for stem in {*frame["ticket_a"], *frame["ticket_b"]}:
             TicketKey.from_stem(stem)
-        shared = np.stack([np.asarray(row) for row in frame["intersection"]]) if len(frame) else None
-        sizes = atlas.layout.sizes
-        if shared is not None and (shared.dtype.kind not in "iu" or shared.shape[1:] != sizes.shape):
-            raise ValueError("it does not count in each matrix of the model")
-        if shared is not None and (np.any(shared < 0) or np.any(shared > sizes)):
-            raise ValueError("it counts more weights than there are")
+        matrices = len(atlas.layout.matrices)
+        for row in frame["intersection"]:
+            if not isinstance(row, np.ndarray) or row.dtype.kind not in "iu" or len(row) != matrices:
+                raise ValueError("it does not count in each matrix of the model")
     except ValueError as error:  # LsnError is one
-        raise CorruptFile(
-            f"table {OVERLAP_TABLE} of atlas {atlas.name} does not fit its model ({brief(error)}); rebuild it"
-        ) from error
+        raise _misfit(atlas, brief(error)) from error
+
+
+def _misfit(atlas: Atlas, why: str) -> CorruptFile:
+    return CorruptFile(
+        f"table {OVERLAP_TABLE} of atlas {atlas.name} does not fit its model ({why}); rebuild it"
+    )
 
 
 def _pairs_from_table(atlas: Atlas, keys: Sequence[TicketKey], sparsity: float) -> np.ndarray | None:
-    """The pairs' counts (T, T, M), or None when the table lacks a pair."""
+    """The pairs' counts (T, T, M), or None when they have to be counted: the table lacks a pair, or cannot be true.
+
+    Raises CorruptFile for the latter in an atlas without tickets.
+    """
     table = _overlap_table(atlas)
     if table is None:
         return None
@@ -149,6 +154,10 @@ def _pairs_from_table(atlas: Atlas, keys: Sequence[TicketKey], sparsity: float) 
     pair = np.full((len(keys), len(keys), len(atlas.layout.matrices)), -1, dtype=np.int64)
     for first, second, shared in zip(rows["ticket_a"], rows["ticket_b"], rows["intersection"], strict=True):
         pair[places[first], places[second]] = pair[places[second], places[first]] = shared
+    if np.any(pair > atlas.layout.sizes):
+        if atlas.has_bits:
+            return None
+        raise _misfit(atlas, "it counts more weights than there are")
     return pair if np.all(pair >= 0) else None
 
 

@@ -77,9 +77,9 @@ def parse_json(text: str | bytes) -> Any:
     written.
     """
     try:
+        text = text.decode() if isinstance(text, bytes) else text
         data = json.loads(text)
-        halves = _SURROGATE.search(text if isinstance(text, str) else text.decode("ascii", errors="ignore"))
-        if halves:
+        if _SURROGATE.search(text):
             json.dumps(data, ensure_ascii=False).encode()
         return data
     except (ValueError, RecursionError):
