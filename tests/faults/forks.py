@@ -116,7 +116,8 @@ class _Fault:
         place = os.fsdecode(path)
         if event in ("os.remove", "os.rmdir") and arguments[1] >= 0:  # a path within an open folder
             place = os.path.join(os.readlink(f"/proc/self/fd/{arguments[1]}"), place)
-        self._change(event, place, needs_room=event in ("open", "os.mkdir"))
+        if event != "os.mkdir" or not os.path.isdir(place):
+            self._change(event, place, needs_room=event in ("open", "os.mkdir"))
 
     def _on_fsync(self, descriptor: int) -> None:
         path = os.readlink(f"/proc/self/fd/{descriptor}")
