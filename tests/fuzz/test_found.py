@@ -482,3 +482,17 @@ def test_text_in_another_coding_is_no_json() -> None:
     assert parse_json(b'"\xed\xa0\x80"') is None  # half a surrogate pair, as UTF-8 may not have it
     assert parse_json('"a"'.encode("utf-16")) is None
     assert parse_json('"é"'.encode()) == "é"
+
+
+def test_a_file_that_is_gone_when_it_is_to_be_read(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    from lsn_core.masks.foreign import child
+
+    code = child.main(["npy", str(tmp_path / "gone.npy"), "10", "60", str(tmp_path / "out")])
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["found"] == "it cannot be read (no such file or directory)"
+
+
+def test_a_setting_that_is_far_too_long() -> None:
+    with pytest.raises(LsnError, match="The setting scope is") as caught:
+        Recipe("mlm", scope="x" * 5000)
+    _plain(caught.value)

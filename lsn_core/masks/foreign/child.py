@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from lsn_core.masks.files import reason
 from lsn_core.masks.foreign.numpy_files import open_npy, open_npz, open_safetensors
 from lsn_core.masks.foreign.source import Header, Refused, Source, masks_among, odd_values, packed
 from lsn_core.masks.foreign.torch_zip import open_torch
@@ -38,8 +39,9 @@ _OPENERS: Mapping[str, Callable[[Path, int], AbstractContextManager[Source]]] = 
 def main(arguments: Sequence[str]) -> int:
     """Read the file that the arguments name and print the answer."""
     kind, path, values, seconds, out = arguments
-    allowed = _limit_itself(int(seconds), _room(Path(path), int(values)))
+    allowed = MAX_MEMORY
     try:
+        allowed = _limit_itself(int(seconds), _room(Path(path), int(values)))
         answer = _read(kind, Path(path), int(values), Path(out))
     except Refused as refusal:
         answer = {"found": refusal.found, "mend": refusal.mend}
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str]) -> int:
             "found": f"reading it takes more than the {allowed // 2**20} MiB that are allowed",
             "mend": "save the masks alone, one array a matrix",
         }
+    except OSError as error:  # it was there a moment ago; its path is the server's business
+        answer = {"found": f"it cannot be read ({reason(error)})", "mend": "give it again"}
     print(json.dumps(answer))
     return 0
 
