@@ -16,7 +16,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -149,7 +149,8 @@ def mutated(rng: random.Random, target: Target) -> bytes:
     """One of the target's samples, changed."""
     sample = rng.choice(target.samples)
     if target.forge is not None and rng.random() < 0.6:
-        return target.forge(sample, rng)
+        with suppress(RecursionError):  # what is nested so deeply that it cannot be written
+            return target.forge(sample, rng)
     return mutate(sample, rng, target.samples)
 
 
