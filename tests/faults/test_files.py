@@ -143,8 +143,8 @@ def test_a_table(harm: Harm, name: str, whole: Path, folder: Path) -> None:
     pd.testing.assert_frame_equal(scores_table(atlas), scores_table(before))
     with suppress(LsnError):
         rows = read_rows(atlas, TRANSFER)
-        # One that leads nowhere is as good as none.
-        pd.testing.assert_frame_equal(rows, read_rows(before, TRANSFER).iloc[: len(rows) and None])
+        if len(rows):  # a link that leads nowhere is as good as no table
+            pd.testing.assert_frame_equal(rows, read_rows(before, TRANSFER))
     found = gather(atlas, TRANSFER)
     assert set(found.frame["cell"]) >= {_cell(atlas, code).name for code in LANGUAGES}
     # One that was exchanged is sound, but not this one; the rest `verify` names by itself.
