@@ -18,6 +18,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -855,13 +856,13 @@ def _pages(folder: Path) -> Target:
             return
         page = tokens.pop("page", None)
         page = page if page in own else "overlap"
-        os.environ["LSN_MASKS"] = str(folder / "atlases")
         app = AppTest.from_file(str(root / "app.py"), default_timeout=60)
         for name, value in tokens.items():
             with suppress(ValueError, TypeError):
                 app.query_params[str(name)] = str(value)
         app.switch_page(f"pages/{page}.py")
-        app.run()
+        with patch.dict(os.environ, {"LSN_MASKS": str(folder / "atlases")}):
+            app.run()
         assert not app.exception, [element.value for element in app.exception]
 
     return Target(samples, read, _forged_json)
