@@ -1,6 +1,7 @@
 # make demo   environment, a discovery on the embedded model, the dashboard
 # make app    the dashboard on the shipped atlas, without discovering anything
 # make test   environment, browser, checks and all tests
+# make nightly  20,000 inputs that are not sound, put to every reader; the counts a reader
 # make atlas  the shipped atlas again (what is there is not computed anew)
 # make versions  the fast tests with the lowest and the highest versions that pyproject.toml allows
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 FRESH := masks/fresh
 PORT ?= 8501
 
-.PHONY: demo app test lint fast slow browser screenshots atlas versions clean
+.PHONY: demo app test lint fast slow browser nightly screenshots atlas versions clean
 
 demo: $(VENV)/ready
 	$(BIN)/python -m lsn_core discover --model demo --task mlm --languages en fr sw zh --seeds 0 1 \
@@ -44,6 +45,9 @@ slow: $(VENV)/ready-dev
 browser: $(VENV)/ready-dev
 	.ci/browser
 	$(BIN)/pytest -m browser
+
+nightly: $(VENV)/ready-dev
+	LSN_FUZZ_CASES=20000 $(BIN)/python -m tests.fuzz
 
 screenshots: $(VENV)/ready-dev
 	.ci/browser

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 300
+
 
 class LsnError(ValueError):
     """Something a user gave was wrong.
@@ -17,3 +19,9 @@ class Busy(LsnError):
 
 class CorruptFile(LsnError):
     """A file whose bytes are not the ones that were written."""
+
+
+def brief(what: object) -> str:
+    """What an error or a value says, in one line of at most 300 characters, fit to stand in a message."""
+    text = " ".join(str(what).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

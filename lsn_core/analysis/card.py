@@ -49,13 +49,14 @@ def _lines(atlas: Atlas, found: pd.DataFrame | None) -> Iterator[str]:
     yield f"# Atlas `{atlas.name}`"
     yield ""
     yield (
-        f"Base model `{model['name']}` (revision {model['revision']}, fingerprint "
+        f"Base model `{model['name']}` (revision {model.get('revision', 'not recorded')}, fingerprint "
         f"`{model['fingerprint'][:12]}`): {atlas.layout.size:,} prunable weights in "
         f"{len(atlas.layout.matrices)} matrices. {len(headers)} tickets beside the base ticket."
     )
     note = atlas.path / NOTE_FILE
     if note.is_file():
-        yield from ("", note.read_text(encoding="utf-8").strip())
+        # Whatever people wrote it with: what is no UTF-8 is shown as such.
+        yield from ("", note.read_text(encoding="utf-8", errors="replace").strip())
     for task in sorted({header.key.task for header in headers}):
         mine = [header for header in headers if header.key.task == task]
         yield from ("", f"## Task `{task}`", "")
@@ -73,8 +74,11 @@ def _lines(atlas: Atlas, found: pd.DataFrame | None) -> Iterator[str]:
 def _how_made(headers: Sequence[TicketHeader]) -> Iterator[str]:
     for method in sorted({header.key.method for header in headers}):
         made = [header for header in headers if header.key.method == method]
-        if any("imported" in header.provenance for header in made):
-            yield f"- `{method}`: {_imported(made)}"
+        imported = [header for header in made if "imported" in header.provenance]
+        if imported:
+            yield f"- `{method}`: {_imported(imported)}"
+        made = [header for header in made if header not in imported]
+        if not made:
             continue
         seconds = sum(header.provenance.get("seconds", 0.0) for header in made)
         seeds = sorted({header.key.seed for header in made})
@@ -105,9 +109,9 @@ def _is_matched(header: TicketHeader, others: Sequence[TicketHeader]) -> bool:
 
 
 def _imported(headers: Sequence[TicketHeader]) -> str:
-    """Tickets of a task and method are imported all or none: another recipe is not let into an atlas."""
     files = ", ".join(
-        f"{header.key.language} seed {header.key.seed} from `{header.provenance['imported']['file']}` "
+        f"{header.key.language} seed {header.key.seed} from "
+        f"`{header.provenance['imported'].get('file', 'a file that is not named')}` "
         f"at {header.levels[0]:.1%}"
         for header in headers
     )

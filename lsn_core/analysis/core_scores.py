@@ -63,9 +63,10 @@ def rows_of_core(rows: pd.DataFrame, which: WhichCore) -> pd.DataFrame:
     """The rows of one core and of what stands beside it, in the order of ``rows``."""
     members = rows["members"].map(lambda names: set(names.split()) == set(which.members)).astype(bool)
     mine = members & (rows["at_least"] == which.at_least)
-    beside = rows["control"].isin(OF_NO_CORE) & rows["target"].isin(which.members)
+    beside = rows["control"].isin(OF_NO_CORE)
     near = (rows["sparsity"] - which.sparsity).abs() <= SPARSITY_TOLERANCE
-    return rows[(rows["task"] == which.task) & near & (mine | beside)]
+    of_a_member = rows["target"].isin(which.members)
+    return rows[(rows["task"] == which.task) & near & of_a_member & (mine | beside)]
 
 
 def core_scores(rows: pd.DataFrame, which: WhichCore, seeds: Collection[int] | None = None) -> CoreScores:

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 
 from lsn_core.analysis.intersections import intersections
-from lsn_core.errors import CorruptFile, LsnError
+from lsn_core.errors import CorruptFile, LsnError, brief
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.stored import Shelf
+from lsn_core.masks.tables import conformed
 from lsn_core.masks.ticket import BASE_KEY, SPARSITY_TOLERANCE, TicketKey
 
 OVERLAP_TABLE = "overlap"
 OVERLAP_COLUMNS = ("sparsity", "ticket_a", "ticket_b", "intersection")
+_OVERLAP_DTYPES = {"sparsity": "float64", "ticket_a": "str", "ticket_b": "str"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,7 @@ def _overlap_table(atlas: Atlas) -> pd.DataFrame | None:
         found = atlas.read_table(OVERLAP_TABLE)
         if found is not None:
             _check_overlap(found[0], atlas)
-    except CorruptFile:
+    except LsnError:
         if atlas.has_bits:
             return None
         raise
@@ -120,14 +122,31 @@ def _overlap_table(atlas: Atlas) -> pd.DataFrame | None:
 
 
 def _check_overlap(frame: pd.DataFrame, atlas: Atlas) -> None:
-    matrices = len(atlas.layout.matrices)
-    fits = tuple(frame.columns) == OVERLAP_COLUMNS
-    if not fits or any(length != matrices for length in map(len, frame["intersection"].tolist())):
-        raise CorruptFile(f"table {OVERLAP_TABLE} of atlas {atlas.name} does not fit its model; rebuild it")
+    try:
+        if tuple(frame.columns) != OVERLAP_COLUMNS:
+            raise ValueError("it has other columns")
+        conformed(frame[["sparsity", "ticket_a", "ticket_b"]], _OVERLAP_DTYPES)
+        for stem in {*frame["ticket_a"], *frame["ticket_b"]}:
+            TicketKey.from_stem(stem)
+        matrices = len(atlas.layout.matrices)
+        for row in frame["intersection"]:
+            if not isinstance(row, np.ndarray) or row.dtype.kind not in "iu" or len(row) != matrices:
+                raise ValueError("it does not count in each matrix of the model")
+    except ValueError as error:  # LsnError is one
+        raise _misfit(atlas, brief(error)) from error
+
+
+def _misfit(atlas: Atlas, why: str) -> CorruptFile:
+    return CorruptFile(
+        f"table {OVERLAP_TABLE} of atlas {atlas.name} does not fit its model ({why}); rebuild it"
+    )
 
 
 def _pairs_from_table(atlas: Atlas, keys: Sequence[TicketKey], sparsity: float) -> np.ndarray | None:
-    """The pairs' counts (T, T, M), or None when the table lacks a pair."""
+    """The pairs' counts (T, T, M), or None when they have to be counted: the table lacks a pair, or cannot be true.
+
+    Raises CorruptFile for the latter in an atlas without tickets.
+    """
     table = _overlap_table(atlas)
     if table is None:
         return None
@@ -138,6 +157,10 @@ def _pairs_from_table(atlas: Atlas, keys: Sequence[TicketKey], sparsity: float) 
     if len(rows):
         first, second = (rows[name].map(places).to_numpy() for name in ("ticket_a", "ticket_b"))
         pair[first, second] = pair[second, first] = np.stack(rows["intersection"].tolist())
+    if np.any(pair > atlas.layout.sizes):
+        if atlas.has_bits:
+            return None
+        raise _misfit(atlas, "it counts more weights than there are")
     return pair if np.all(pair >= 0) else None
 
 

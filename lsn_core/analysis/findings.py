@@ -29,10 +29,11 @@ from lsn_core.analysis.statistics import (
     transfer_mantel,
 )
 from lsn_core.analysis.transfer import transfer_matrix
-from lsn_core.errors import CorruptFile
+from lsn_core.errors import CorruptFile, LsnError, brief
 from lsn_core.languages import DISTANCE_KINDS, reference_distances, relatives
 from lsn_core.masks import cells
 from lsn_core.masks.atlas import TABLE_STAMP, Atlas
+from lsn_core.masks.tables import conformed
 
 FINDINGS_TABLE = "findings"
 VERSION = "3"
@@ -80,6 +81,12 @@ class Finding:
     p_adjusted: float = nan
 
 
+_DTYPES = {
+    name: {"str": "str", "float": "float64", "int": "int64"}[str(kind.type)]
+    for name, kind in Finding.__dataclass_fields__.items()
+}
+
+
 def findings(atlas: Atlas, sparsity: float = 0.5, method: str = "imp") -> pd.DataFrame:
     """All findings of an atlas at one sparsity: a row each, with the fields of ``Finding`` as columns.
 
@@ -119,8 +126,10 @@ def write_findings(atlas: Atlas, found: pd.DataFrame, made_from: Mapping[str, st
 def findings_stamps(atlas: Atlas) -> dict[str, str] | None:
     """What the findings were made from; None when there are none that can be read."""
     try:
+        if read_findings(atlas) is None:
+            return None
         found = atlas.read_table(FINDINGS_TABLE)
-    except CorruptFile:
+    except LsnError:
         return None
     return None if found is None else found[1]
 
@@ -128,7 +137,18 @@ def findings_stamps(atlas: Atlas) -> dict[str, str] | None:
 def read_findings(atlas: Atlas) -> pd.DataFrame | None:
     """The findings that were written, None when there are none; CorruptFile when the table is damaged."""
     found = atlas.read_table(FINDINGS_TABLE)
-    return None if found is None else found[0]
+    if found is None:
+        return None
+    try:
+        frame = conformed(found[0], _DTYPES)
+        for _ in sentences(frame):  # an answer that cannot be said is none that was written
+            pass
+    except (ValueError, LookupError) as error:
+        raise CorruptFile(
+            f"table {FINDINGS_TABLE} of atlas {atlas.name} is none of findings ({brief(error)}); "
+            "remove it, and it is made again"
+        ) from error
+    return frame
 
 
 def _levels(atlas: Atlas, task: str, method: str) -> set[float]:

@@ -10,16 +10,22 @@ import pandas as pd
 
 from lsn_core.analysis.counts import OVERLAP_COLUMNS, OVERLAP_TABLE
 from lsn_core.analysis.intersections import intersections
-from lsn_core.errors import CorruptFile
+from lsn_core.errors import CorruptFile, LsnError, brief
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.stored import Shelf, StoredMask
+from lsn_core.masks.tables import conformed
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.masks.ticket_file import TicketHeader
 
 SCORES_TABLE = "scores"
-SCORE_COLUMNS = ("task", "language", "method", "seed", "sparsity", "metric", "value", "count", "split")
+_SCORE_DTYPES = {
+    **{"task": "str", "language": "str", "method": "str", "seed": "int64", "sparsity": "float64"},
+    **{"metric": "str", "value": "float64", "count": "int64", "split": "str"},
+}
+SCORE_COLUMNS = tuple(_SCORE_DTYPES)
 
+_ATTEMPTS = 20
 _PACKED_BYTES = 2**32
 """Bytes of packed masks held at once, on disk for the most part; more levels are counted in several passes."""
 
@@ -31,15 +37,28 @@ def refresh(atlas: Atlas) -> bool:
     ticket with itself among them): ``sparsity, ticket_a, ticket_b, intersection``, the last a list of the
     weights shared in each matrix, in layout order. Both tables carry the tickets' content hashes. Returns
     False when they were up to date already. An atlas without ticket files keeps the tables it shipped with.
+    Raises LsnError when tickets are replaced all the time meanwhile.
     """
     with atlas.lock("tables"):
         if not atlas.has_bits or _up_to_date(atlas):
             return False
-        headers = atlas.headers()
-        stamps = {header.key.stem: header.content_hash for header in headers}
-        atlas.write_table(OVERLAP_TABLE, _overlap_rows(atlas, headers), stamps)
-        atlas.write_table(SCORES_TABLE, _scores(headers), stamps)
-        return True
+        for _ in range(_ATTEMPTS):
+            headers = atlas.headers()
+            try:
+                rows = _overlap_rows(atlas, headers)
+            except _Changed:
+                continue
+            stamps = {header.key.stem: header.content_hash for header in headers}
+            atlas.write_table(OVERLAP_TABLE, rows, stamps)
+            atlas.write_table(SCORES_TABLE, _scores(headers), stamps)
+            return True
+    raise LsnError(
+        f"the tickets of atlas {atlas.name} change while they are counted; try again when they are done"
+    )
+
+
+class _Changed(Exception):
+    """A ticket is not the one that it was when the counting began: counts under its stamp would be false."""
 
 
 def scores_table(atlas: Atlas) -> pd.DataFrame:
@@ -49,9 +68,12 @@ def scores_table(atlas: Atlas) -> pd.DataFrame:
     found = atlas.read_table(SCORES_TABLE)
     if found is None:
         return _scores([])
-    if tuple(found[0].columns) != SCORE_COLUMNS:
-        raise CorruptFile(f"table {SCORES_TABLE} of {atlas.name} has other columns than scores; rebuild it")
-    return found[0]
+    try:
+        return conformed(found[0], _SCORE_DTYPES)
+    except ValueError as error:
+        raise CorruptFile(
+            f"table {SCORES_TABLE} of atlas {atlas.name} is none of scores ({brief(error)}); rebuild it"
+        ) from error
 
 
 def _up_to_date(atlas: Atlas) -> bool:
@@ -59,7 +81,7 @@ def _up_to_date(atlas: Atlas) -> bool:
     for name in (OVERLAP_TABLE, SCORES_TABLE):
         try:
             found = atlas.read_table(name)
-        except CorruptFile:
+        except LsnError:
             return False
         if found is None or found[1] != stamps:
             return False
@@ -90,6 +112,8 @@ def _masks_by_level(
                 shared = [level for level in passing if _near(level, header.levels)]
                 if shared:
                     ticket = atlas.ticket(header.key)
+                    if ticket.content_hash != header.content_hash:
+                        raise _Changed
                     for level in shared:
                         found[level].append((header.key.stem, shelf.put(ticket.mask(level))))
             for level, pairs in found.items():

@@ -24,7 +24,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     atlas = open_atlas(arguments.atlas)
     model = atlas.model
     print(f"atlas   {atlas.name}")
-    print(f"model   {model['name']} ({model['family']}, revision {model['revision']})")
+    about = [*filter(None, [model.get("family")]), f"revision {model.get('revision', 'not recorded')}"]
+    print(f"model   {model['name']} ({', '.join(map(str, about))})")
     print(f"weights {atlas.layout.size:,} prunable in {len(atlas.layout.matrices)} matrices")
     headers = atlas.headers()
     print(f"tickets {len(headers)}")

@@ -44,7 +44,7 @@ from lsn_core.data.source import (
     check_split,
     line_number,
 )
-from lsn_core.errors import LsnError
+from lsn_core.errors import LsnError, brief
 
 MAX_DOCUMENTS = 10_000
 MAX_PASSAGES = 20
@@ -83,6 +83,8 @@ _FILE = re.compile(
     r"(?P<configuration>[^/]+)/(?P<split>[a-z]+)"
     r"(?:-(?P<number>\d+)-of-(?P<total>\d+)(?:-[0-9a-f]+)?|/(?P<part>\d+))?\.parquet"
 )
+_BROKEN = (pa.ArrowException, OSError, ValueError, KeyError)
+"""What pyarrow raises for a file that is not sound."""
 _RULES = f"{MAX_DOCUMENTS} {MAX_PASSAGES} {MIN_BYTES} {HELD_OUT}"
 
 
@@ -310,7 +312,7 @@ class ParquetSource:
             while isinstance(feature, list) or (isinstance(feature, dict) and "feature" in feature):
                 feature = feature[0] if isinstance(feature, list) else feature["feature"]
             return tuple(str(name) for name in (feature or {}).get("names") or ())
-        except (ValueError, AttributeError, IndexError) as error:
+        except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
             raise LsnError(
                 f"{self._where(file)} has metadata of the library datasets that cannot be read; fetch it again."
             ) from error
@@ -330,11 +332,12 @@ class ParquetSource:
                     f"({', '.join(sorted(unknown))}); give data in which all languages have the same."
                 )
             try:
-                table = self._open(shard.file).read(columns=list(columns))
-            except (pa.ArrowException, OSError) as error:
+                # Readers give columns in the order of the file.
+                table = self._open(shard.file).read(columns=list(columns)).select(columns)
+                table.validate(full=True)
+            except _BROKEN as error:
                 raise self._broken(shard.file) from error
-            # Readers give columns in the order of the file.
-            tables.append(usable(table.select(columns), len(names), self._where(shard.file)))
+            tables.append(usable(table, len(names), self._where(shard.file)))
         rows = pa.concat_tables(tables)
         arrays = tuple(rows[name].combine_chunks() for name in columns)
         return ParquetCorpus(language, split, arrays, partial(make, names))
@@ -357,13 +360,16 @@ class ParquetSource:
             for shard in self._whole(language, split):
                 (text,), _ = self._columns(shard.file, "text")
                 file = self._open(shard.file)
+                if not _is_text(file.schema_arrow.field(text).type):
+                    raise _no_text(self._where(shard.file), text, file.schema_arrow.field(text).type)
                 columns = ["id", text] if "id" in file.schema_arrow.names else [text]
                 try:
                     for batch in file.iter_batches(batch_size=64, columns=columns):
+                        batch.validate(full=True)
                         bodies = batch.column(text).to_pylist()
                         for identity, body in zip(batch.column(columns[0]).to_pylist(), bodies, strict=True):
                             yield str(identity), str(body or "")
-                except (pa.ArrowException, OSError) as error:
+                except _BROKEN as error:
                     raise self._broken(shard.file) from error
 
         return islice(rows(), MAX_DOCUMENTS)
@@ -380,8 +386,11 @@ class ParquetSource:
     def _open(self, file: str) -> pq.ParquetFile:
         path = self.store.path(file)
         try:
-            return pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
+            opened = pq.ParquetFile(path)
+            if len(set(opened.schema_arrow.names)) < len(opened.schema_arrow.names):
+                raise ValueError("a column comes twice")
+            return opened
+        except _BROKEN as error:
             raise self._broken(file) from error
 
     def _broken(self, file: str) -> LsnError:
@@ -493,9 +502,12 @@ def passages(text: str) -> tuple[str, ...]:
 def _usable_pairs(table: pa.Table, classes: int, where: str) -> pa.Table:
     """The rows with a label: -1 and nothing both say that none was agreed on."""
     premise, hypothesis, label = table.column_names
+    for name in (premise, hypothesis):
+        if not _is_text(table[name].type):
+            raise _no_text(where, name, table[name].type)
     if not pa.types.is_integer(table[label].type):
         raise _not_numbers(where, label, table[label].type)
-    labelled = pc.greater_equal(pc.fill_null(table[label], -1), 0)
+    labelled = pc.fill_null(pc.greater_equal(table[label], 0), False)
     whole = pc.and_(pc.is_valid(table[premise]), pc.is_valid(table[hypothesis]))
     _check_rows(pc.or_(whole, pc.invert(labelled)), "a sentence missing", where)
     table = table.filter(labelled)
@@ -508,6 +520,9 @@ def _usable_words(table: pa.Table, classes: int, where: str) -> pa.Table:
     words, tags = (table[name] for name in table.column_names)
     if not _is_integer_list(tags.type):
         raise _not_numbers(where, table.column_names[1], tags.type)
+    kind = words.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not _is_text(kind.value_type):
+        raise _no_text(where, table.column_names[0], kind)
     lengths, others = (pc.fill_null(pc.list_value_length(column), 0) for column in (words, tags))
     _check_rows(pc.equal(lengths, others), "not as many tags as words", where)
     if pc.list_flatten(words).null_count:
@@ -535,7 +550,22 @@ def _check_numbers(numbers: pa.ChunkedArray, column: str, classes: int, where: s
 
 
 def _not_numbers(where: str, column: str, kind: pa.DataType) -> LsnError:
-    return LsnError(f"{where} holds {kind} in its column {column!r}; class numbers are expected there.")
+    return LsnError(
+        f"{where} holds {brief(kind)} in its column {column!r}; class numbers are expected there."
+    )
+
+
+def _no_text(where: str, column: str, kind: pa.DataType) -> LsnError:
+    return LsnError(f"{where} holds {brief(kind)} in its column {column!r}; text is expected there.")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text, or nothing at all."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_null(kind):
+        return True
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _is_integer_list(kind: pa.DataType) -> bool:

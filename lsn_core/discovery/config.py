@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lsn_core.discovery.criteria import CRITERIA
-from lsn_core.errors import LsnError
+from lsn_core.errors import LsnError, brief
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.ticket import METHODS
 
@@ -142,4 +142,4 @@ def config_hash(
 
 def _require(condition: bool, name: str, value: object, allowed: str) -> None:
     if not condition:
-        raise LsnError(f"The setting {name} is {value!r}; it must be {allowed}.")
+        raise LsnError(f"The setting {name} is {brief(repr(value))}; it must be {allowed}.")

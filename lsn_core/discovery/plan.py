@@ -101,6 +101,8 @@ def estimate(plan: Plan, earlier: Iterable[TicketHeader], cores: int) -> Estimat
     for header in earlier:
         recipe = header.provenance.get("recipe") or {}
         like = recipe.get("training") or {}
+        if not {"rounds", "method"} <= recipe.keys() or "steps" not in like:
+            continue  # one that was imported
         if (like.get("batch_size"), like.get("max_length")) != (training.batch_size, training.max_length):
             continue
         seconds = header.provenance.get("seconds")

@@ -211,6 +211,8 @@ class Workshop:
         with self.atlas.lock(job.key.stem):
             self.check(job)
             if self.atlas.has(job.key):
+                # What a run leaves that is killed between writing its ticket and removing the rounds.
+                shutil.rmtree(self.atlas.path / "runs" / job.key.stem, ignore_errors=True)
                 return False
             self._compute(job, on_progress)
             return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -15,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 
 from lsn_core.discovery.lottery import Progress
 from lsn_core.errors import CorruptFile
-from lsn_core.masks.container import canonical_json
+from lsn_core.masks.checks import is_real, is_whole
+from lsn_core.masks.container import canonical_json, parse_json
 from lsn_core.masks.files import atomic_write_bytes
 from lsn_core.masks.layout import Layout
 from lsn_core.masks.mask import Mask
@@ -23,6 +23,7 @@ from lsn_core.masks.ticket import Score
 
 ROUNDS_FILE = "rounds.safetensors"
 """The name of the file in the folder of a run."""
+_DAMAGED = (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def save_progress(folder: Path, run: str, progress: Progress) -> None:
@@ -56,7 +57,7 @@ def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
         return None
     try:
         with safe_open(path, framework="np") as file:
-            header = json.loads(file.metadata()["lsn"])
+            header = parse_json(file.metadata()["lsn"])
             stored = file.get_slice("words")
             words = [stored[number] for number in range(stored.get_shape()[0])]
         if header.pop("digest") != _digest(header, words):
@@ -65,8 +66,10 @@ def load_progress(folder: Path, run: str, layout: Layout) -> Progress | None:
             return None
         masks = tuple(Mask.from_words(words.pop(0), layout) for _ in range(len(words)))
         scores = tuple(Score(**score) for score in header["scores"])
+        if not is_whole(header["rounds_done"]) or not is_real(header["seconds"]):
+            raise ValueError("its numbers are none")
         return Progress(header["rounds_done"], masks, scores, header["seconds"])
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         raise CorruptFile(
             f"The saved rounds in {str(path)!r} are damaged; delete that folder to start its ticket afresh."
         ) from error
@@ -79,8 +82,8 @@ def saved_scores(folder: Path) -> tuple[Score, ...] | None:
     """
     try:
         with safe_open(folder / ROUNDS_FILE, framework="np") as file:
-            return tuple(Score(**score) for score in json.loads(file.metadata()["lsn"])["scores"])
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            return tuple(Score(**score) for score in parse_json(file.metadata()["lsn"])["scores"])
+    except _DAMAGED:
         return None
 
 

@@ -26,8 +26,10 @@ from filelock import FileLock, Timeout
 from lsn_core.errors import CorruptFile, LsnError
 from lsn_core.jobs import process, snapshot
 from lsn_core.jobs.process import Process
-from lsn_core.jobs.snapshot import Snapshot
-from lsn_core.masks.files import atomic_write_bytes, read_bytes, reason
+from lsn_core.jobs.snapshot import LATEST, Snapshot
+from lsn_core.masks.checks import is_real
+from lsn_core.masks.container import parse_json
+from lsn_core.masks.files import atomic_write_bytes, open_regular, read_bytes, reason
 
 FOLDER = ".jobs"
 STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
@@ -107,6 +109,9 @@ class Board:
         """One run; LsnError when there is none, CorruptFile when its files are damaged."""
         folder = self._home(name)
         about = _read_json(folder / "job.json", {"command": list, "atlas": str, "begun": float})
+        command = about["command"]
+        if not all(isinstance(word, str) for word in command) or job_id(command) != name:
+            raise CorruptFile(f"{folder / 'job.json'} is damaged: it is not the record of this run")
         launch = self._launch(name)
         # In this order: one that ends in between has then said so.
         alive = launch is not None and launch.process.alive
@@ -114,7 +119,7 @@ class Board:
         of_now = last if last is not None and launch is not None and last.pid == launch.process.pid else None
         asked = self._asked(name)
         phase, message = self._phase(name, launch, alive, of_now, asked)
-        return Job(name, tuple(about["command"]), about["atlas"], about["begun"], phase, asked, message, last)
+        return Job(name, tuple(command), about["atlas"], about["begun"], phase, asked, message, last)
 
     def start(self, command: Sequence[str], atlas: str) -> Job:
         """Start a run, or go on with it where the same command was started before.
@@ -256,14 +261,15 @@ class Board:
         file = self._home(name) / "log.txt"
         if not file.exists():
             return ""
-        with file.open("rb") as stream:
-            stream.seek(max(start, file.stat().st_size - _LOG_BYTES))
+        with open_regular(file) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(max(0, min(start, size), size - _LOG_BYTES))
             return stream.read().decode(errors="replace")
 
     def _readable(self, name: str) -> bool:
         try:
             self.job(name)
-        except CorruptFile:
+        except LsnError:
             return False
         return True
 
@@ -289,13 +295,17 @@ class _Launch:
 
 
 def _read_json(path: Path, shape: dict[str, type]) -> dict[str, Any]:
-    """A small JSON object with fields of these types; CorruptFile when it is none."""
-    try:
-        found = json.loads(read_bytes(path, _MAX_BYTES))
-        if not isinstance(found, dict) or not all(
-            isinstance(found.get(k), kind) for k, kind in shape.items()
-        ):
-            raise ValueError("it is not what was written")
-    except (ValueError, RecursionError) as error:
-        raise CorruptFile(f"{path} is damaged: {error}") from error
+    """A small JSON object with fields of these types; CorruptFile when it is none, LsnError when it cannot be read.
+
+    Numbers are places in a file, processes and times: from 0 to ``LATEST``.
+    """
+    found = parse_json(read_bytes(path, _MAX_BYTES))
+    if not isinstance(found, dict) or not all(_is_a(kind, found.get(name)) for name, kind in shape.items()):
+        raise CorruptFile(f"{path} is damaged: it is not what was written")
     return found
+
+
+def _is_a(kind: type, value: object) -> bool:
+    if kind in (int, float):
+        return isinstance(value, kind) and is_real(value) and 0 <= value <= LATEST
+    return isinstance(value, kind)

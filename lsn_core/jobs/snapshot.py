@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lsn_core.errors import CorruptFile
+from lsn_core.errors import CorruptFile, brief
+from lsn_core.masks.checks import is_real, is_whole
+from lsn_core.masks.container import parse_json
 from lsn_core.masks.files import atomic_write_bytes, read_bytes
 
 FORMAT_VERSION = 1
@@ -19,6 +20,9 @@ WAITING, WORKING, DONE = "waiting", "working", "done"
 _STATES = (RUNNING, FINISHED, STOPPED, FAILED)
 _TICKET_STATES = (WAITING, WORKING, DONE)
 _MAX_BYTES = 8 * 2**20
+LATEST = 2.5e11
+"""No time in a record is later: the year 9892."""
+_LARGEST = 10**18
 _WORD = re.compile(r"[A-Za-z0-9_-]{0,64}")
 
 
@@ -49,7 +53,7 @@ class TicketState:
             all(_is_count(number) for number in (self.seed, self.steps, self.rounds, self.first)),
             "a ticket's numbers",
         )
-        _require(all(_is_number(x) and _is_number(y) for x, y in self.scores), "a score")
+        _require(all(is_real(x) and is_real(y) for x, y in self.scores), "a score")
 
     @property
     def reached(self) -> int:
@@ -80,8 +84,8 @@ class Snapshot:
     def __post_init__(self) -> None:
         _require(self.state in _STATES, "the state")
         _require(all(_is_count(n) for n in (self.pid, self.rounds, self.round_steps)), "a number")
-        _require(_is_number(self.begun) and _is_number(self.changed), "a time")
-        _require(self.seconds_left is None or _is_number(self.seconds_left), "the time left")
+        _require(_is_time(self.begun) and _is_time(self.changed), "a time")
+        _require(self.seconds_left is None or _is_time(self.seconds_left), "the time left")
         _require(isinstance(self.metric, str) and isinstance(self.message, str), "a text")
 
     @property
@@ -117,7 +121,7 @@ def read_snapshot(path: Path) -> Snapshot | None:
     if not path.exists():
         return None
     try:
-        data: dict[str, Any] = json.loads(read_bytes(path, _MAX_BYTES))
+        data: Any = parse_json(read_bytes(path, _MAX_BYTES))
         if data.pop("format_version") != FORMAT_VERSION:
             raise ValueError("it is of another version")
         tickets = tuple(
@@ -126,15 +130,15 @@ def read_snapshot(path: Path) -> Snapshot | None:
         )
         return Snapshot(**data, tickets=tickets)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CorruptFile(f"{path} is damaged: {error}") from error
+        raise CorruptFile(f"{path} is damaged: {brief(error)}") from error
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and is_whole(value) and value <= _LARGEST
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and is_real(value) and 0 <= value <= LATEST
 
 
 def _require(condition: bool, what: str) -> None:

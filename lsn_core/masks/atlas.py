@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from lsn_core.errors import Busy, CorruptFile, LsnError
+from lsn_core.errors import Busy, CorruptFile, LsnError, brief
 from lsn_core.masks import tables
 from lsn_core.masks.container import canonical_json, parse_json
 from lsn_core.masks.files import atomic_write_bytes, read_bytes, reason
@@ -32,6 +32,7 @@ ATLAS_FILE = "atlas.json"
 FORMAT_VERSION = 1
 
 _MAX_ATLAS_BYTES = 16 * 2**20
+_LONGEST_NAME = 500
 _TICKETS = "tickets"
 _SUFFIX = ".safetensors"
 _TABLES_OF_ALL = frozenset({"overlap", "scores"})
@@ -83,7 +84,7 @@ class Atlas:
             raise CorruptFile(f"{file} is damaged: it is not the JSON of an atlas")
         if data["format_version"] != FORMAT_VERSION:
             raise LsnError(
-                f"{file} has atlas format {data['format_version']!r}; this version reads {FORMAT_VERSION}"
+                f"{file} has atlas format {brief(repr(data['format_version']))}; this version reads {FORMAT_VERSION}"
             )
         try:
             if raw != _description(data["model"], data["layout"]):
@@ -91,7 +92,7 @@ class Atlas:
             _check_model(data["model"])
             return cls(path, data["model"], Layout.from_json(data["layout"]))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise CorruptFile(f"{file} is damaged: {error}") from error
+            raise CorruptFile(f"{file} is damaged: {brief(error)}") from error
 
     @classmethod
     def open_or_create(cls, path: str | Path, model: Mapping[str, Any], layout: Layout) -> Atlas:
@@ -388,7 +389,8 @@ def _description(model: Any, layout: Any) -> bytes:
 
 def _check_model(model: Mapping[str, Any]) -> None:
     if not isinstance(model, Mapping) or not all(
-        isinstance(model.get(name), str) for name in ("name", "fingerprint")
+        isinstance(text := model.get(name), str) and text.isprintable() and 0 < len(text) <= _LONGEST_NAME
+        for name in ("name", "fingerprint")
     ):
         raise LsnError("an atlas needs its model's name and fingerprint")
 
@@ -399,7 +401,7 @@ def _foreign(key: TicketKey, provenance: Mapping[str, Any], model: Mapping[str, 
     if not isinstance(source, Mapping) or "fingerprint" not in source:
         return f"ticket {key.stem} does not say which model it is of"
     if source["fingerprint"] != model["fingerprint"]:
-        return f"ticket {key.stem} is of another model, {source.get('name')!r} with other weights"
+        return f"ticket {key.stem} is of another model, {brief(repr(source.get('name')))} with other weights"
     return None
 
 
@@ -410,7 +412,7 @@ def _check_same_recipe(key: TicketKey, mine: Any, other: TicketHeader) -> None:
     differing = "recipe"
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
         names = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
-        differing = ", ".join(f"{name} {mine.get(name)!r}, not {theirs.get(name)!r}" for name in names)
+        differing = brief(", ".join(f"{name} {mine.get(name)!r}, not {theirs.get(name)!r}" for name in names))
     raise LsnError(
         f"ticket {key.stem} was made otherwise than {other.key.stem} ({differing}), "
         "so the two cannot be compared; use the same settings or another atlas"

@@ -15,15 +15,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lsn_core.errors import CorruptFile, LsnError
+from lsn_core.errors import CorruptFile, LsnError, brief
 from lsn_core.masks.atlas import Atlas, Problem
 from lsn_core.masks.container import canonical_json, parse_json
 from lsn_core.masks.files import atomic_write_bytes, read_bytes
+from lsn_core.masks.tables import conformed, conforms
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CELL_BYTES = 2**24
+_MEASURED_AGAIN = "remove it, and it is measured again"
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def has_cell(atlas: Atlas, table: CellTable, name: str) -> bool:
     """Whether the file of this cell is there and intact."""
     try:
         return _file(atlas, table, name).exists() and read_cell(_file(atlas, table, name)).name == name
-    except CorruptFile:
+    except LsnError:
         return False
 
 
@@ -173,7 +175,9 @@ def gather(atlas: Atlas, table: CellTable) -> Gathered:
     for file in sorted((atlas.path / table.name).glob("*.json")):
         try:
             cell = read_cell(file)
-        except CorruptFile as error:
+            if not all(conforms(row, table.dtypes) for row in cell.rows):
+                raise CorruptFile(f"{file} is damaged (its rows are not of this table); {_MEASURED_AGAIN}")
+        except LsnError as error:
             problems.append(Problem(file, str(error)))
             continue
         if not cell.tickets.items() <= current.items():
@@ -186,7 +190,7 @@ def gather(atlas: Atlas, table: CellTable) -> Gathered:
     frame = pd.DataFrame(rows, columns=list(table.columns))
     try:
         older, their_stamps = _stored(atlas, table)
-    except CorruptFile as error:
+    except LsnError as error:
         problems.append(Problem(atlas.path / f"{table.name}.parquet", str(error)))
         older, their_stamps = frame.iloc[:0], {}
     fresh = _fresh(older, their_stamps, current)
@@ -204,7 +208,7 @@ def rebuild(atlas: Atlas, table: CellTable) -> Gathered:
         try:
             older, stamps = _stored(atlas, table)
             same = stamps == found.stamps and _in_order(older, table).equals(found.frame)
-        except CorruptFile:
+        except LsnError:
             same = False
         if not same:
             atlas.write_table(table.name, found.frame, found.stamps)
@@ -241,7 +245,7 @@ def intact_rows(atlas: Atlas, table: CellTable) -> pd.DataFrame:
 
     try:
         return read_rows(atlas, table)
-    except CorruptFile:
+    except LsnError:
         return pd.DataFrame(columns=list(table.columns))
 
 
@@ -258,9 +262,13 @@ def _stored(atlas: Atlas, table: CellTable) -> tuple[pd.DataFrame, dict[str, str
     found = atlas.read_table(table.name)
     if found is None:
         return pd.DataFrame(columns=list(table.columns)).astype(dict(table.dtypes)), {}
-    if tuple(found[0].columns) != table.columns:
-        raise CorruptFile(f"table {table.name} of {atlas.name} has other columns; remove and rebuild it")
-    return found[0].astype(dict(table.dtypes)), found[1]
+    marks = dict.fromkeys(("tickets", "settings", "cell"), "str")
+    try:
+        return conformed(found[0], {**table.dtypes, **marks}), found[1]
+    except ValueError as error:
+        raise CorruptFile(
+            f"table {table.name} of atlas {atlas.name} is none ({brief(error)}); remove and rebuild it"
+        ) from error
 
 
 def _in_order(frame: pd.DataFrame, table: CellTable) -> pd.DataFrame:
@@ -279,11 +287,13 @@ def read_cell(file: Path) -> Cell:
         if data["seal"] != _seal(content):
             raise ValueError("its seal does not fit")
         cell = Cell(content["about"], content["tickets"], tuple(content["rows"]))
-        if cell.name != file.stem:
+        if not isinstance(cell.tickets, dict) or not all(isinstance(row, dict) for row in cell.rows):
+            raise ValueError("it is not what was written")
+        if cell.name != file.stem or not cell.settings:
             raise ValueError("it has another name")
         return cell
     except (KeyError, TypeError, ValueError) as error:
-        raise CorruptFile(f"{file} is damaged ({error}); remove it, and it is measured again") from error
+        raise CorruptFile(f"{file} is damaged ({brief(error)}); {_MEASURED_AGAIN}") from error
 
 
 def _seal(content: Mapping[str, Any]) -> str:

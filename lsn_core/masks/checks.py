@@ -12,4 +12,9 @@ def is_whole(value: object) -> bool:
 
 def is_real(value: object) -> bool:
     """Whether the value is a finite number (and not a truth value)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False

@@ -9,6 +9,7 @@ library reads these files.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ METADATA_KEY = "lsn"
 MAX_HEADER_BYTES = 16 * 2**20
 
 _LENGTH = struct.Struct("<Q")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,17 @@ def read_parts(stream: BinaryIO, shell: Shell) -> dict[str, bytes]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parsed JSON, or None when it is none (or is nested so deeply that it cannot be meant)."""
+    """Parsed JSON, or None when it is none, or none that can be meant.
+
+    That is what is nested too deeply, and text with half a surrogate pair, which can be neither shown nor
+    written.
+    """
     try:
-        return json.loads(text)
+        text = text.decode() if isinstance(text, bytes) else text
+        data = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(data, ensure_ascii=False).encode()
+        return data
     except (ValueError, RecursionError):
         return None
 

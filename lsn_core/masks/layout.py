@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lsn_core.errors import LsnError
+from lsn_core.errors import LsnError, brief
 from lsn_core.masks.checks import is_whole
 
 STACKS = ("encoder", "decoder")
@@ -41,6 +41,7 @@ MAX_WEIGHTS = 2**31
 CHUNK_WORDS = 2**13
 """Packed masks are read from disk and counted in pieces of so many words: 64 KB a mask."""
 
+_LONGEST_NAME = 500
 _WORD_BITS = 64
 
 
@@ -59,21 +60,22 @@ class Matrix:
     component: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise LsnError(f"a matrix needs a name, not {self.name!r}")
+        plain = isinstance(self.name, str) and 0 < len(self.name) <= _LONGEST_NAME and self.name.isprintable()
+        if not plain:
+            raise LsnError(f"a matrix needs a name in one line, not {brief(repr(self.name))}")
         if len(self.shape) != 2 or not all(is_whole(extent) and extent > 0 for extent in self.shape):
             raise LsnError(
-                f"matrix {self.name} has shape {self.shape!r}; two positive whole numbers are needed"
+                f"matrix {self.name} has shape {brief(repr(self.shape))}; two positive whole numbers are needed"
             )
         if self.stack not in STACKS:
             raise LsnError(
-                f"matrix {self.name} is in stack {self.stack!r}; it must be one of {', '.join(STACKS)}"
+                f"matrix {self.name} is in stack {brief(repr(self.stack))}; it must be one of {', '.join(STACKS)}"
             )
         if self.layer is not None and not is_whole(self.layer):
-            raise LsnError(f"matrix {self.name} is in layer {self.layer!r}; layers count from 0")
+            raise LsnError(f"matrix {self.name} is in layer {brief(repr(self.layer))}; layers count from 0")
         if self.component not in COMPONENTS:
             raise LsnError(
-                f"matrix {self.name} is component {self.component!r}; "
+                f"matrix {self.name} is component {brief(repr(self.component))}; "
                 f"it must be one of {', '.join(COMPONENTS)}"
             )
 

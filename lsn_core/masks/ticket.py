@@ -22,6 +22,15 @@ MAX_LEVELS = 255
 METHODS = ("imp", "oneshot", "random", "base")
 SPARSITY_TOLERANCE = 1e-9
 
+_PROVENANCE: Mapping[tuple[str, ...], type | tuple[type, ...]] = {
+    **dict.fromkeys(((), ("model",), ("recipe",), ("data",), ("imported",), ("versions",)), dict),
+    **{("recipe", "training"): dict, ("recipe", "method"): str, ("recipe", "rounds"): int},
+    **{("recipe", "training", "steps"): int, ("seconds",): (int, float)},
+    **{("created",): str, ("data", "name"): str, ("data", "fingerprint"): str, ("model", "name"): str},
+    **{("imported", "file"): str, ("imported", "sha256"): str},
+}
+"""What is looked at in a ticket's provenance, by the way there, and its kind."""
+
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 _LANGUAGE = re.compile(r"(?=.{1,64}$)[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*")
 _STEM = re.compile(r"(?P<task>[^-]+)-(?P<language>.+)-(?P<method>[^-]+)-s(?P<seed>0|[1-9][0-9]{0,17})")
@@ -133,6 +142,7 @@ class Ticket:
             provenance = parse_json(canonical_json(dict(self.provenance)))
         except (TypeError, ValueError) as error:
             raise LsnError(f"the provenance of {self.key.stem} cannot be written as JSON: {error}") from error
+        check_provenance(provenance)
         object.__setattr__(self, "provenance", provenance)
 
     @cached_property
@@ -173,6 +183,16 @@ class Ticket:
     def masks(self) -> dict[float, Mask]:
         """Sparsity to mask, for every level."""
         return {level: self.mask(level) for level in self.levels}
+
+
+def check_provenance(provenance: Any) -> None:
+    """LsnError unless what is looked at in a provenance, where it is there, is of the kind that is written there."""
+    for path, kind in _PROVENANCE.items():
+        value: Any = provenance
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise LsnError(f"{' '.join(path) or 'what'} in a provenance cannot be {type(value).__name__}")
 
 
 def level_index(levels: tuple[float, ...], sparsity: float, owner: str) -> int:

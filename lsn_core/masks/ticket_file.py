@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lsn_core.errors import CorruptFile, LsnError
+from lsn_core.errors import CorruptFile, LsnError, brief
 from lsn_core.masks import codec, container
 from lsn_core.masks.checks import is_whole
 from lsn_core.masks.files import atomic_write_bytes, open_regular
 from lsn_core.masks.layout import Layout
-from lsn_core.masks.ticket import Score, Ticket, TicketKey, check_levels
+from lsn_core.masks.ticket import Score, Ticket, TicketKey, check_levels, check_provenance
 
 FORMAT_VERSION = 1
 
@@ -32,6 +32,7 @@ _CODECS: Mapping[str, tuple[set[str], set[str]]] = {
 }
 """Name of a code: the parts it has, and what else the header has to say about it."""
 _CLEARLY_SPARSE = 10  # where fewer than one weight in so many differs, the plain code is not even tried
+_PACKING_ROOM = 64  # what a packed part may have beside its data; more than the data where those are few
 _HEADER_FIELDS = {
     *("format_version", "key", "layout", "levels", "scores", "config_hash", "provenance"),
     *("kept", "codec", "parts", "content_hash", "seal"),
@@ -156,7 +157,7 @@ def read_ticket(
             header.philox_key,
         )
     except ValueError as error:  # LsnError is one
-        raise CorruptFile(f"{path} is damaged: {error}") from error
+        raise CorruptFile(f"{path} is damaged: {brief(error)}") from error
     if ticket.content_hash != header.content_hash or not np.array_equal(ticket.kept, header.kept):
         raise CorruptFile(f"{path} is damaged: its masks are not those that its content hash names")
     return ticket
@@ -230,13 +231,13 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[TicketHeader, container.
         raise CorruptFile(f"{path} is damaged or not a ticket: its header holds no ticket's description")
     if data["format_version"] != FORMAT_VERSION:
         raise LsnError(
-            f"{path} has ticket format {data['format_version']}, and this version reads {FORMAT_VERSION}; "
+            f"{path} has ticket format {brief(data['format_version'])}, and this version reads {FORMAT_VERSION}; "
             "use the version of the software that wrote it"
         )
     try:
         return _header_from_json(path, data, shell), shell
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise CorruptFile(f"{path} is damaged: its header is wrong ({error})") from error
+        raise CorruptFile(f"{path} is damaged: its header is wrong ({brief(error)})") from error
 
 
 def _header_from_json(path: Path, data: dict[str, Any], shell: container.Shell) -> TicketHeader:
@@ -258,10 +259,9 @@ def _header_from_json(path: Path, data: dict[str, Any], shell: container.Shell) 
         raise ValueError("its parts are not those of its code")
     if not all(is_whole(length) and isinstance(digest, str) for length, digest in parts.values()):
         raise ValueError("its parts have no proper lengths")
-    if any(length > 2 * layout.size for length in shell.lengths.values()):
+    if any(length > 2 * layout.size + _PACKING_ROOM for length in shell.lengths.values()):
         raise ValueError("it has more packed data than its weights can need")
-    if not isinstance(data["provenance"], dict):
-        raise ValueError("its provenance is no JSON object")
+    check_provenance(data["provenance"])
     for text in (data["config_hash"], data["content_hash"], coding.get("base", "")):
         if not isinstance(text, str):
             raise ValueError("its hashes are not text")

@@ -8,13 +8,18 @@ cannot be followed is told. The controls' values live in the session under the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, TypeVar
+
+from lsn_core.errors import brief
 
 VERSION = "1"  # raise it when a token changes its meaning, and translate the older ones where they arrive
 ALL = "all"
 NONE = "none"
 _JOIN = "."
+_QUOTED = 100  # characters of a token that a note quotes at most
+_MARKS = re.compile(r"([\\`*\[\]!$|#])")  # what begins something other than text in Markdown
 _SEEN = "address_seen"  # the browser's tokens that the controls were last brought in line with
 _MEANT = "address_meant"  # the whole address those tokens stand for
 _VALUES = "address_values"  # the controls' values when the last run ended
@@ -46,7 +51,7 @@ class Address:
             version = self._arrived.get("v", VERSION)
             if version != VERSION:
                 self._tell(
-                    f"This link is of version {version}, which may mean other things than {VERSION} here."
+                    f"This link is of version {_cut(version)}, which may mean other things than {VERSION} here."
                 )
 
     def _is_news(self) -> bool:
@@ -73,7 +78,7 @@ class Address:
         token = self._arrived.get(key, default) if self._follow else None
         if token is not None and token not in options:
             self._tell(
-                f"The address asks for {what} “{token}”, which is not here: “{default}” is shown instead."
+                f"The address asks for {what} “{_cut(token)}”, which is not here: “{default}” is shown instead."
             )
             token = default
         if token is None:
@@ -90,7 +95,7 @@ class Address:
             unknown = [token for token in asked if token not in options]
             if unknown:
                 self._tell(
-                    f"The address asks for {what} “{', '.join(unknown)}”, not here: the others are shown."
+                    f"The address asks for {what} “{_cut(', '.join(unknown))}”, not here: the others are shown."
                 )
         else:
             chosen = self._session.get(key) or []
@@ -104,7 +109,7 @@ class Address:
             unknown = [token for token in asked if token not in options]
             if unknown:
                 self._tell(
-                    f"The address asks for {what} “{', '.join(unknown)}”, not here: they are left out."
+                    f"The address asks for {what} “{_cut(', '.join(unknown))}”, not here: they are left out."
                 )
             chosen: Sequence[T] = [options[token] for token in asked if token in options]
         else:
@@ -133,7 +138,7 @@ class Address:
             value = int(token) if token.isascii() and token.isdigit() and len(token) < 10 else low - 1
             if not low <= value <= high:
                 self._tell(
-                    f"The address asks for {what} “{token}”, not from {low} to {high}: {default} is shown."
+                    f"The address asks for {what} “{_cut(token)}”, not from {low} to {high}: {default} is shown."
                 )
                 value = default
         if not isinstance(value, int) or not low <= value <= high:
@@ -191,4 +196,14 @@ class Address:
         return value
 
     def _tell(self, note: str) -> None:
-        self._session[_NOTES] = [*self._session.get(_NOTES, []), note]
+        self._session[_NOTES] = [*self._session.get(_NOTES, []), _shown(note)]
+
+
+def _cut(token: str) -> str:
+    """A token as it can be quoted: in one line, not too long."""
+    return brief(token)[:_QUOTED]
+
+
+def _shown(note: str) -> str:
+    """A note in which nothing from an address is taken for Markdown: no link, no image."""
+    return _MARKS.sub(r"\\\1", note)

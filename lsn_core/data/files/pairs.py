@@ -16,7 +16,7 @@ from typing import Any
 
 from lsn_core.data.files.reading import json_objects, numbered
 from lsn_core.data.source import NLI_LABELS, Pair
-from lsn_core.errors import LsnError
+from lsn_core.errors import LsnError, brief
 
 _HEADINGS = frozenset({"label", "gold_label"})
 _BY_WORD = {
@@ -34,7 +34,7 @@ def read_pairs(text: str, path: Path) -> Iterator[Pair]:
         word = str(label).strip().lower() if type(label) in (str, int) else ""
         if word not in _BY_WORD:
             raise LsnError(
-                f"Line {number} of {path} has the label {label!r}; the labels are "
+                f"Line {number} of {path} has the label {brief(repr(label))}; the labels are "
                 f"{', '.join(NLI_LABELS)}, or 0, 1, 2 in this order."
             )
         yield Pair(premise.strip(), hypothesis.strip(), _BY_WORD[word])

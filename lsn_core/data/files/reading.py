@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lsn_core.errors import LsnError
+from lsn_core.masks.container import parse_json
 
 
 def read_bytes(path: Path) -> bytes:
@@ -45,8 +45,7 @@ def numbered(text: str, path: Path) -> Iterator[tuple[int, str]]:
 def json_objects(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The object of every line with the line's number from 1; an empty one for JSON that is no object."""
     for number, line in numbered(text, path):
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise LsnError(f"Line {number} of {path} is not JSON; each line is one object.") from error
+        entry = parse_json(line)
+        if entry is None:
+            raise LsnError(f"Line {number} of {path} is not JSON; each line is one object.")
         yield number, entry if isinstance(entry, dict) else {}

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from lsn_core.data.files.reading import json_objects
 from lsn_core.data.source import UPOS_TAGS, Tagged
-from lsn_core.errors import LsnError
+from lsn_core.errors import LsnError, brief
 
 
 class Token(NamedTuple):
@@ -43,7 +43,7 @@ def conllu_tokens(text: str, path: Path) -> Iterator[list[Token]]:
             sentence = []
             continue
         fields = line.split("\t")
-        if len(fields) < 4 or not re.fullmatch(r"\d+([-.]\d+)?", fields[0]) or not fields[1].strip():
+        if len(fields) < 4 or not re.fullmatch(r"\d{1,9}([-.]\d{1,9})?", fields[0]) or not fields[1].strip():
             raise LsnError(
                 f"Line {number} of {path} is not CoNLL-U with tags: it needs a number, a word, a lemma and a "
                 "universal tag with tabs between them."
@@ -105,7 +105,7 @@ def read_pos(text: str, path: Path) -> Iterator[Tagged]:
         for token in sentence:
             if token.tag not in UPOS_TAGS:
                 raise LsnError(
-                    f"Line {token.line} of {path} has the tag {token.tag!r}; the universal tags are "
+                    f"Line {token.line} of {path} has the tag {brief(repr(token.tag))}; the universal tags are "
                     f"{', '.join(UPOS_TAGS)}."
                 )
         yield Tagged(tuple(token.word for token in sentence), tuple(token.tag for token in sentence))
@@ -117,7 +117,7 @@ def read_ner(text: str, path: Path) -> Iterator[Tagged]:
         for token in sentence:
             if not _ENTITY_TAG.fullmatch(token.tag):
                 raise LsnError(
-                    f"Line {token.line} of {path} has the entity tag {token.tag!r}; give O, or B- or I- and a "
+                    f"Line {token.line} of {path} has the entity tag {brief(repr(token.tag))}; give O, or B- or I- and a "
                     "type, as in B-PER."
                 )
         yield Tagged(tuple(token.word for token in sentence), bio([token.tag for token in sentence]))

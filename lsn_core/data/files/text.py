@@ -18,6 +18,9 @@ from pathlib import Path
 from lsn_core.data.files.reading import json_objects, numbered
 from lsn_core.errors import LsnError
 
+_NUMBER = re.compile(r"\d{1,9}([-.]\d{1,9})?")
+"""The first field of a word in CoNLL-U."""
+
 
 def read_text(text: str, path: Path) -> Iterator[str]:
     """Sentences of a file in the format that its suffix says. LsnError names file and line of what is wrong."""
@@ -50,7 +53,7 @@ def conllu_texts(text: str, path: Path) -> Iterator[str]:
             continue
         if line.strip():
             fields = line.split("\t")
-            if len(fields) < 2 or not re.fullmatch(r"\d+([-.]\d+)?", fields[0]) or not fields[1].strip():
+            if len(fields) < 2 or not _NUMBER.fullmatch(fields[0]) or not fields[1].strip():
                 raise LsnError(
                     f"Line {number} of {path} is not CoNLL-U: it needs a number, a tab and a word."
                 )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from lsn_core.errors import brief
 from lsn_core.masks.foreign.source import MAX_ARRAYS, Refused
 
 _AGAIN = "copy or save the file again"
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
-DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OverflowError, NotImplementedError)
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError),
+    *(ValueError, EOFError, OverflowError, NotImplementedError, RuntimeError),
+)
 """What Python raises for an archive, or a part of one, that is not sound."""
 
 
@@ -30,7 +35,7 @@ def open_archive(
     try:
         archive = zipfile.ZipFile(path)
     except DAMAGED as error:
-        raise Refused(f"it is cut short or damaged ({error})", _AGAIN) from error
+        raise Refused(f"it is cut short or damaged ({brief(error)})", _AGAIN) from error
     with archive:
         infos = archive.infolist()
         if len(infos) > 2 * MAX_ARRAYS:
@@ -59,7 +64,7 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         data = archive.read(info)
     except DAMAGED as error:
-        raise Refused(f"it is cut short or damaged ({error})", _AGAIN) from error
+        raise Refused(f"it is cut short or damaged ({brief(error)})", _AGAIN) from error
     if len(data) != info.file_size:
         raise Refused("it is cut short or damaged", _AGAIN)
     return data

@@ -18,11 +18,15 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from lsn_core.masks.files import reason
 from lsn_core.masks.foreign.numpy_files import open_npy, open_npz, open_safetensors
 from lsn_core.masks.foreign.source import Header, Refused, Source, masks_among, odd_values, packed
 from lsn_core.masks.foreign.torch_zip import open_torch
 
 MAX_MEMORY = 2 * 2**30
+_LEAST_ROOM = 128 * 2**20
+_ROOM_A_BYTE = 4
+_ROOM_A_VALUE = 32
 
 _OPENERS: Mapping[str, Callable[[Path, int], AbstractContextManager[Source]]] = {
     "torch": open_torch,
@@ -35,16 +39,19 @@ _OPENERS: Mapping[str, Callable[[Path, int], AbstractContextManager[Source]]] = 
 def main(arguments: Sequence[str]) -> int:
     """Read the file that the arguments name and print the answer."""
     kind, path, values, seconds, out = arguments
-    _limit_itself(int(seconds))
+    allowed = MAX_MEMORY
     try:
+        allowed = _limit_itself(int(seconds), _room(Path(path), int(values)))
         answer = _read(kind, Path(path), int(values), Path(out))
     except Refused as refusal:
         answer = {"found": refusal.found, "mend": refusal.mend}
     except MemoryError:
         answer = {
-            "found": f"reading it takes more than the {MAX_MEMORY // 2**20} MiB that are allowed",
+            "found": f"reading it takes more than the {allowed // 2**20} MiB that are allowed",
             "mend": "save the masks alone, one array a matrix",
         }
+    except OSError as error:  # it was there a moment ago; its path is the server's business
+        answer = {"found": f"it cannot be read ({reason(error)})", "mend": "give it again"}
     print(json.dumps(answer))
     return 0
 
@@ -83,17 +90,27 @@ def _example(array: np.ndarray) -> str:
     return f"{value:g}" if math.isfinite(value) else str(value)
 
 
-def _limit_itself(seconds: int) -> None:
+def _room(path: Path, values: int) -> int:
+    """Bytes of memory that a sound file may take: its own a few times over, and those of so many values."""
+    return _LEAST_ROOM + _ROOM_A_BYTE * path.stat().st_size + _ROOM_A_VALUE * values
+
+
+def _limit_itself(seconds: int, room: int) -> int:
     """Where the system can: a file that takes more memory ends in MemoryError, not in a full machine.
 
-    The processor's time is limited too, for the case that nobody is left who waits for this process.
+    ``room`` comes on top of what this process has now. The processor's time is limited too, for the case that
+    nobody is left who waits for this process. Returns the limit in bytes.
     """
+    limit = MAX_MEMORY
     if sys.platform == "linux":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        limit = min(MAX_MEMORY, now + room)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return limit
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from safetensors import SafetensorError, safe_open
 
+from lsn_core.errors import brief
 from lsn_core.masks.foreign.archive import DAMAGED, open_archive
 from lsn_core.masks.foreign.source import Header, Refused, Source, check_names, shown
 
@@ -38,7 +39,10 @@ def open_safetensors(path: Path, limit: int) -> Iterator[Source]:
 
             def load(header: Header) -> np.ndarray:
                 try:
-                    return tensors.get_tensor(header.name)
+                    array = tensors.get_tensor(header.name)
+                    if array.dtype.kind not in _NUMBERS:
+                        raise TypeError("these are not numbers of one part")
+                    return array
                 except (TypeError, KeyError, AttributeError) as error:  # bfloat16 and float8 are not numpy's
                     raise Refused(
                         f"its array {shown(header.name)} is of type {header.dtype}", _AGAIN
@@ -46,7 +50,9 @@ def open_safetensors(path: Path, limit: int) -> Iterator[Source]:
 
             yield Source(headers, load)
     except SafetensorError as error:
-        raise Refused(f"it is no sound safetensors file ({error})", "copy or save the file again") from error
+        raise Refused(
+            f"it is no sound safetensors file ({brief(error)})", "copy or save the file again"
+        ) from error
 
 
 @contextmanager
@@ -91,7 +97,7 @@ def open_npy(path: Path, limit: int) -> Iterator[Source]:
 
 
 def _damaged(name: str, error: Exception) -> Refused:
-    return Refused(f"its array {shown(name)} is damaged ({' '.join(str(error).split())})", _AGAIN)
+    return Refused(f"its array {shown(name)} is damaged ({brief(error)})", _AGAIN)
 
 
 def _header(stream: IO[bytes], name: str, length: int, kind: str) -> Header:
@@ -100,9 +106,11 @@ def _header(stream: IO[bytes], name: str, length: int, kind: str) -> Header:
         version = npy.read_magic(stream)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except (ValueError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a header that is not sound fails in any way there is
         raise Refused(
-            f"its array {shown(name)} is not in numpy's format ({str(error).splitlines()[0]})",
+            f"its array {shown(name)} is not in numpy's format ({brief(error)})",
             f"save it with {_NAMES[kind]}",
         ) from error
     header = Header(name, tuple(int(extent) for extent in shape), str(dtype))
