@@ -46,7 +46,7 @@ def _of_task(atlas: Atlas, base: Ticket, task: str) -> Row:
     ticket = atlas.ticket(tickets[0].key)
     written = _write(ticket, base)
     paper = _paper_size(ticket.layout) * len(ticket.levels)
-    least = _least_size(ticket.survival, base_reference(base.survival, base.levels, ticket.levels))
+    least = _least_size(ticket.survival, base_reference(base.survival, base.levels, ticket.levels).values())
     size = float(np.mean(sizes))
     return Row(
         work=f"ticket on disk, {task}, {len(ticket.levels)} levels, multilingual-e5-small ({_millions(ticket)}), "

@@ -83,13 +83,24 @@ def decode_plain(packed: np.ndarray, size: int, levels: int) -> np.ndarray:
 class Reference:
     """What a ticket is stored as differences from, and where the weights of each of its values lie.
 
-    ``values`` is uint8 (n,). Its *group order* takes the weights of value 0 first, then those of 1, and so on, each
+    The values are ``table[base]``, or ``base`` itself, uint8 (n,), where no table is given; they are looked up when
+    they are needed, as an array of them would be as large as the base ticket. Their *group order* takes the weights of value 0 first, then those of 1, and so on, each
     group in the order of the weights. Where in it a weight stands is found from the number of weights of each
     value before every block of 64, so that the order itself, several bytes a weight, is never held.
     """
 
-    def __init__(self, values: np.ndarray) -> None:
-        self.values = values
+    def __init__(self, base: np.ndarray, table: np.ndarray | None = None) -> None:
+        self._base = base
+        self._table = table
+
+    @property
+    def size(self) -> int:
+        """The number of weights."""
+        return self._base.size
+
+    def values(self, where: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """The values of these weights, uint8; not to be written to."""
+        return self._seen(self._base[where])
 
     def places(self, ranks: np.ndarray) -> np.ndarray:
         """The weights, int64 (k,), that stand at these ascending places, int64 (k,), of the group order."""
@@ -112,7 +123,7 @@ class Reference:
         groups = np.searchsorted(self._present, np.arange(256))  # of each value
         found = np.empty(places.size, dtype=np.int64)
         for piece in _pieces(0, places.size):
-            value, block = self.values[places[piece]], places[piece] // _BLOCK
+            value, block = self.values(places[piece]), places[piece] // _BLOCK
             earlier = (np.uint64(1) << (places[piece] % _BLOCK).astype(np.uint64)) - np.uint64(1)
             same = np.bitwise_count(self._words(block, value[:, None]) & earlier)
             group = groups[value]
@@ -121,24 +132,29 @@ class Reference:
 
     def _words(self, block: np.ndarray, value: int | np.ndarray) -> np.ndarray:
         """For each block, uint64: the bits of the weights that have the value, the first weight's the lowest."""
-        octets = np.packbits(self._rows[block] == value, axis=1, bitorder="little")
+        octets = np.packbits(self._seen(self._rows[block]) == value, axis=1, bitorder="little")
         return octets.view("<u8").astype(np.uint64, copy=False).ravel()
+
+    def _seen(self, base: np.ndarray) -> np.ndarray:
+        return base if self._table is None else self._table[base]
 
     @cached_property
     def _rows(self) -> np.ndarray:
-        """The values in blocks, uint8 (blocks, 64); what fills the last block is never looked at."""
-        missing = -self.values.size % _BLOCK
-        return (np.pad(self.values, (0, missing)) if missing else self.values).reshape(-1, _BLOCK)
+        """The base in blocks, uint8 (blocks, 64); what fills the last block is never looked at."""
+        missing = -self.size % _BLOCK
+        return (np.pad(self._base, (0, missing)) if missing else self._base).reshape(-1, _BLOCK)
 
     @cached_property
     def _counted(self) -> tuple[np.ndarray, np.ndarray]:
         """The values there are, (G,), and how many weights of each come before each block and in all, (G, blocks + 1)."""
         present, counted = [], []
-        for value in range(int(self.values.max(initial=0)) + 1):
-            words = np.zeros(-(-self.values.size // _BLOCK), dtype=np.uint64)
-            octets = words.view(np.uint8)
+        highest = int(self._base.max(initial=0)) if self._table is None else int(self._table.max())
+        words = np.zeros(-(-self.size // _BLOCK), dtype=np.uint64)
+        octets = words.view(np.uint8)
+        for value in range(highest + 1):
             for piece in _pieces(0, words.size):
-                there = np.packbits(self.values[_BLOCK * piece.start : _BLOCK * piece.stop] == value)
+                values = self.values(slice(_BLOCK * piece.start, _BLOCK * piece.stop))
+                there = np.packbits(values == value)
                 octets[8 * piece.start : 8 * piece.start + there.size] = there
             before = np.zeros(words.size + 1, dtype=np.uint32)
             np.cumsum(np.bitwise_count(words), dtype=np.uint32, out=before[1:])
@@ -162,9 +178,17 @@ class Reference:
         return np.cumsum(totals) - totals
 
 
-def _pieces(start: int, stop: int) -> Iterator[slice]:
+def _differences(survival: np.ndarray, reference: Reference) -> np.ndarray:
+    """The weights, int64 (k,), where a survival differs from the reference; takes memory for these only."""
+    found = [np.empty(0, dtype=np.int64)]
+    for piece in _pieces(0, survival.size, _BLOCK * _PIECE):
+        found.append(piece.start + np.flatnonzero(survival[piece] != reference.values(piece)))
+    return np.concatenate(found)
+
+
+def _pieces(start: int, stop: int, length: int = _PIECE) -> Iterator[slice]:
     """Slices from ``start`` to ``stop``, so short that a block for each of their things fits a cache."""
-    return (slice(first, min(first + _PIECE, stop)) for first in range(start, stop, _PIECE))
+    return (slice(first, min(first + length, stop)) for first in range(start, stop, length))
 
 
 def _nth_bit(words: np.ndarray, nth: np.ndarray) -> np.ndarray:
@@ -192,15 +216,15 @@ def encode_sparse(survival: np.ndarray, reference: Reference) -> tuple[np.ndarra
     equal ones and no difference yet"; and ``changes``, uint8: survival minus reference, modulo 256, a
     difference.
     """
-    places = np.flatnonzero(survival != reference.values)
-    places = places[np.argsort(reference.values[places], kind="stable")]
+    places = _differences(survival, reference)
+    places = places[np.argsort(reference.values(places), kind="stable")]
     where = reference.ranks(places)
     equal = np.diff(where, prepend=-1) - 1
     escapes = equal // _ESCAPE
     ends = np.cumsum(escapes + 1)
     gaps = np.full(int(ends[-1]) if ends.size else 0, _ESCAPE, dtype=np.uint8)
     gaps[ends - 1] = equal - _ESCAPE * escapes
-    return gaps, survival[places] - reference.values[places]
+    return gaps, survival[places] - reference.values(places)
 
 
 def decode_sparse(
@@ -212,29 +236,29 @@ def decode_sparse(
     """
     is_change = gaps != _ESCAPE
     where = np.cumsum(gaps, dtype=np.int64)[is_change] + np.arange(np.count_nonzero(is_change))
-    if where.size != changes.size or (where.size and where[-1] >= reference.values.size):
+    if where.size != changes.size or (where.size and where[-1] >= reference.size):
         raise ValueError("its list of differences does not fit the base ticket")
-    survival = reference.values.copy()
+    survival = np.array(reference.values())
     survival[reference.places(where) if grouped else where] += changes
     return survival
 
 
 def base_reference(
     base_survival: np.ndarray, base_levels: Sequence[float], levels: Sequence[float]
-) -> np.ndarray:
-    """The survival a ticket of these levels would have if it were the base ticket, uint8 (n,).
+) -> Reference:
+    """The survival, over n weights, that a ticket of these levels would have if it were the base ticket.
 
     Every level is matched with the base level of the nearest sparsity (the lower one on a tie), so that
     tickets with fewer or other levels than the base ticket are still close to it.
     """
     if tuple(levels) == tuple(base_levels):
-        return base_survival
+        return Reference(base_survival)
     distance = np.abs(np.subtract.outer(np.asarray(levels), np.asarray(base_levels)))
     nearest = distance.argmin(axis=1)
     table = np.array(
         [np.count_nonzero(nearest < value) for value in range(len(base_levels) + 1)], dtype=np.uint8
     )
-    return table[base_survival]
+    return Reference(base_survival, table)
 
 
 def make_random_survival(layout: Layout, counts: np.ndarray, philox_key: int) -> np.ndarray:

@@ -76,8 +76,8 @@ class References:
         """The reference for tickets of these levels."""
         last = self._last
         if last is None or last[:2] != (base.content_hash, levels):
-            values = codec.base_reference(base.survival, base.levels, levels)
-            last = self._last = (base.content_hash, levels, codec.Reference(values))
+            reference = codec.base_reference(base.survival, base.levels, levels)
+            last = self._last = (base.content_hash, levels, reference)
         return last[2]
 
 

@@ -86,12 +86,17 @@ def test_the_groups_are_gone_through_like_weights_sorted_by_reference(data: st.D
 def test_places_and_ranks_are_those_of_a_stable_sort(data: st.DataObject) -> None:
     values = st.sampled_from([0, 1, 2, 9, 255])
     values = data.draw(arrays(np.uint8, st.integers(1, 700), elements=values, fill=st.just(9)))
-    reference, order = codec.Reference(values), np.argsort(values, kind="stable")
+    order = np.argsort(values, kind="stable")
+    turned = np.arange(
+        255, -1, -1, dtype=np.uint8
+    )  # 255 - value: what the table then gives is the value again
     some = np.flatnonzero(data.draw(arrays(np.bool_, values.size)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec, "_PIECE", 5)
-        np.testing.assert_array_equal(reference.places(some), order[some])
-        np.testing.assert_array_equal(reference.ranks(order[some]), some)
+        for reference in (codec.Reference(values), codec.Reference(turned[values], turned)):
+            np.testing.assert_array_equal(reference.values(), values)
+            np.testing.assert_array_equal(reference.places(some), order[some])
+            np.testing.assert_array_equal(reference.ranks(order[some]), some)
 
 
 def test_differences_in_the_order_of_the_weights_are_still_read() -> None:
@@ -136,10 +141,10 @@ def test_a_bomb_is_not_unpacked() -> None:
 def test_reference_of_a_ticket_with_other_levels() -> None:
     base = np.array([0, 1, 2, 3, 4], np.uint8)  # survives so many of 0.2, 0.4, 0.6, 0.8
     base_levels = (0.2, 0.4, 0.6, 0.8)
-    assert codec.base_reference(base, base_levels, base_levels).tolist() == [0, 1, 2, 3, 4]
-    assert codec.base_reference(base, base_levels, (0.6,)).tolist() == [0, 0, 0, 1, 1]
-    assert codec.base_reference(base, base_levels, (0.39, 0.82)).tolist() == [0, 0, 1, 1, 2]
-    assert codec.base_reference(base, base_levels, (0.1, 0.15, 0.2)).tolist() == [0, 3, 3, 3, 3]
+    assert codec.base_reference(base, base_levels, base_levels).values().tolist() == [0, 1, 2, 3, 4]
+    assert codec.base_reference(base, base_levels, (0.6,)).values().tolist() == [0, 0, 0, 1, 1]
+    assert codec.base_reference(base, base_levels, (0.39, 0.82)).values().tolist() == [0, 0, 1, 1, 2]
+    assert codec.base_reference(base, base_levels, (0.1, 0.15, 0.2)).values().tolist() == [0, 3, 3, 3, 3]
 
 
 @st.composite
