@@ -27,10 +27,9 @@ QUIET = "import time, sys; print('begun', flush=True); time.sleep(120)"
 @pytest.fixture
 def run_code(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """`run_code(text)`: from now on a run executes this Python in place of a discovery."""
+    begin = process.start
 
     def use(code: str) -> None:
-        begin = process.start
-
         def start(command: list[str], folder: Path, log: Path, environment: dict[str, str]) -> object:
             return begin([sys.executable, "-c", code, *command[3:]], folder, log, environment)
 
