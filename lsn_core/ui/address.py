@@ -18,11 +18,16 @@ VERSION = "1"  # raise it when a token changes its meaning, and translate the ol
 ALL = "all"
 NONE = "none"
 _JOIN = "."
+_REMEMBERED = 8  # addresses that the browser may still show
 _QUOTED = 100  # characters of a token that a note quotes at most
 _MARKS = re.compile(r"([\\`*\[\]!$|#])")  # what begins something other than text in Markdown
 _SEEN = "address_seen"  # the browser's tokens that the controls were last brought in line with
 _MEANT = "address_meant"  # the whole address those tokens stand for
 _VALUES = "address_values"  # the controls' values when the last run ended
+_AT = "address_at"  # the page that the last run to end was of
+_PASSED = (
+    "address_passed"  # what the browser may still show: (page, tokens), until it shows what was written last
+)
 _NOTES = "address_notes"
 _PAGES = "address_pages"  # page name -> the tokens of its own controls
 
@@ -38,14 +43,31 @@ class Address:
     Args:
         session: the session's state; controls' values are read from it and set in it.
         arrived: the tokens of the browser's address.
+        page: the name of the page that the address is of.
     """
 
-    def __init__(self, session: MutableMapping[Any, Any], arrived: Mapping[str, str]) -> None:
+    def __init__(self, session: MutableMapping[Any, Any], arrived: Mapping[str, str], page: str) -> None:
         self._session = session
         self._arrived = dict(arrived)
+        self._arrived_at = page
         self._tokens: dict[str, str] = {}
         self._page: str | None = None
-        self._follow = self._is_news()
+        first = _SEEN not in session
+        changed = not first and self._arrived != session[_SEEN]
+        moved = set() if first else self._moved()
+        passed = session.setdefault(_PASSED, [])
+        same_page = not first and page == session[_AT]
+        if same_page and not changed:
+            passed.clear()
+        # What a page wrote can reach the browser when it has gone on to another one, and then stands there.
+        self._astray = (
+            same_page and changed and any(at != page and found == self._arrived for at, found in passed)
+        )
+        late = same_page and changed and bool(moved) and (page, self._arrived) in passed
+        self._follow = first or not same_page or (changed and not late and not self._astray)
+        # A link that was drawn before a control was moved still says what the address said then.
+        meant = session.get(_MEANT, {})
+        self._later = {key for key in moved if self._arrived.get(key) == meant.get(key)}
         if self._follow:
             session[_NOTES] = []
             version = self._arrived.get("v", VERSION)
@@ -54,28 +76,24 @@ class Address:
                     f"This link is of version {_cut(version)}, which may mean other things than {VERSION} here."
                 )
 
-    def _is_news(self) -> bool:
-        """Whether the browser's address is to be followed: a first visit, a way back, an edited address.
+    def _moved(self) -> set[str]:
+        """The controls that have other values than when the last run ended."""
+        return {key for key, value in self._session[_VALUES].items() if self._session.get(key) != value}
 
-        When a control was moved in the meantime the address is only late, and the control counts.
-        """
-        if _SEEN not in self._session:
-            return True
-        if self._arrived == self._session[_SEEN]:
-            return False
-        before = self._session[_VALUES]
-        return all(self._session.get(key) == value for key, value in before.items())
+    def _asks(self, key: str) -> bool:
+        """Whether a control follows the browser's address in this run, and not the session."""
+        return self._follow and key not in self._later
 
     def asked(self, key: str) -> str:
         """The token that the browser's address has for a control and that is to be followed; else empty."""
-        return self._arrived.get(key, "") if self._follow else ""
+        return self._arrived.get(key, "") if self._asks(key) else ""
 
     def choose(self, key: str, options: Mapping[str, T], default: str, what: str) -> T:
         """The value of a control that takes one of `options`, which maps tokens to values.
 
         `what` names the control in the note about a token that cannot be followed; `default` is a token.
         """
-        token = self._arrived.get(key, default) if self._follow else None
+        token = self._arrived.get(key, default) if self._asks(key) else None
         if token is not None and token not in options:
             self._tell(
                 f"The address asks for {what} “{_cut(token)}”, which is not here: “{default}” is shown instead."
@@ -88,7 +106,7 @@ class Address:
 
     def choose_many(self, key: str, options: Mapping[str, T], what: str) -> list[T]:
         """The values of a control that takes some of `options`; an empty list stands for all of them."""
-        if self._follow:
+        if self._asks(key):
             named = self._arrived.get(key, ALL)
             asked = [] if named == ALL else named.split(_JOIN)
             tokens = [token for token in asked if token in options]
@@ -104,7 +122,7 @@ class Address:
 
     def some(self, key: str, options: Mapping[str, T], default: Sequence[T], what: str) -> list[T]:
         """The values of a control that takes some of `options`, where none of them is none."""
-        if self._follow and key in self._arrived:
+        if self._asks(key) and key in self._arrived:
             asked = [token for token in self._arrived[key].split(_JOIN) if token not in ("", NONE)]
             unknown = [token for token in asked if token not in options]
             if unknown:
@@ -113,13 +131,13 @@ class Address:
                 )
             chosen: Sequence[T] = [options[token] for token in asked if token in options]
         else:
-            chosen = list(default) if self._follow else self._session.get(key, default)
+            chosen = list(default) if self._asks(key) else self._session.get(key, default)
         tokens = [token for value in chosen for token, option in options.items() if option == value]
         return self._keep(key, [options[token] for token in tokens], _JOIN.join(tokens) or NONE)
 
     def text(self, key: str, default: str, what: str, longest: int = 80) -> str:
         """The value of a control that takes any line of text, which is for the page to check."""
-        if self._follow:
+        if self._asks(key):
             token = self._arrived.get(key, default)
             if len(token) > longest or not token.isprintable():
                 self._tell(
@@ -133,7 +151,7 @@ class Address:
     def number(self, key: str, default: int, low: int, high: int, what: str) -> int:
         """The value of a control that takes a whole number from `low` to `high`."""
         value = self._session.get(key, default)
-        if self._follow:
+        if self._asks(key):
             token = self._arrived.get(key, str(default))
             value = int(token) if token.isascii() and token.isdigit() and len(token) < 10 else low - 1
             if not low <= value <= high:
@@ -159,34 +177,27 @@ class Address:
         """What the address asked for and could not have, until something is changed."""
         return list(self._session.get(_NOTES, []))
 
-    def remember(self) -> None:
-        """Note the controls' values as far as the run came, be it to its end or not.
-
-        Otherwise a link that is followed while the run after a moved control still goes on would be taken for
-        a late address, and lost.
-        """
-        if _VALUES in self._session:
-            own = self._session.get(_PAGES, {}).get(self._page, {})
-            reached = {key: self._session.get(key) for key in (*self._tokens, *own)}
-            self._session[_VALUES] = {**self._session[_VALUES], **reached}
-
     def settle(self) -> dict[str, str] | None:
         """End the run; the tokens to write into the browser, or None when its address is right as it is.
 
-        An address that was followed is left as it stands, or the browser's way back would end there.
+        An address that was followed whole is left as it stands, or the browser's way back would end there.
         """
-        page = self._page or ""
-        meant = self.link(page)
-        keys = meant.keys() - {"v"}
-        self._session[_VALUES] = {key: self._session.get(key) for key in keys}
+        session = self._session
+        meant = self.link(self._page or "")
+        session[_VALUES] = {key: session.get(key) for key in meant.keys() - {"v"}}
+        before, at = session.get(_SEEN), session.get(_AT)
+        session[_AT] = self._arrived_at
+        write = self._astray or (bool(self._later) if self._follow else meant != session[_MEANT])
+        if before is not None and (write or at != self._arrived_at):
+            session[_PASSED] = [*session[_PASSED], (at, before)][-_REMEMBERED:]
+        if write:
+            session[_SEEN] = session[_MEANT] = meant
+            if not self._astray:
+                session[_NOTES] = []
+            return meant
         if self._follow:
-            self._session[_SEEN], self._session[_MEANT] = self._arrived, meant
-            return None
-        if meant == self._session[_MEANT]:
-            return None
-        self._session[_SEEN] = self._session[_MEANT] = meant
-        self._session[_NOTES] = []
-        return meant
+            session[_SEEN], session[_MEANT] = self._arrived, meant
+        return None
 
     def _keep(self, key: str, value: T, token: str) -> T:
         if key not in self._session or self._session[key] != value:

@@ -170,7 +170,15 @@ def groups(count: int, address: Address) -> int:
     """Choose into how many groups a tree of `count` languages is cut."""
     options = {str(number): number for number in range(1, count + 1)}
     chosen = address.choose("groups", options, str(min(FIRST_CUT, count)), "the number of groups")
-    st.slider("Cut into groups", 1, count, key="groups", width=220, help=GROUPS_HELP, persist_state="session")
+    # Not `st.slider`, which begins anew at 1 when its range changes.
+    st.select_slider(
+        "Cut into groups",
+        list(options.values()),
+        key="groups",
+        width=220,
+        help=GROUPS_HELP,
+        persist_state="session",
+    )
     return chosen
 
 

@@ -139,7 +139,7 @@ def run(root: Path) -> None:
     from lsn_core.ui import pins
     from lsn_core.ui.sidebar import sidebar
 
-    address = Address(st.session_state, st.query_params.to_dict())
+    address = Address(st.session_state, st.query_params.to_dict(), current.url_path)
     with st.sidebar:
         st.markdown(f"**{PRODUCT}**")
         menu = st.container(gap="xxsmall", key="menu")
@@ -158,7 +158,6 @@ def run(root: Path) -> None:
         folder = content.atlas.path if isinstance(content, View) else root
         states.show(states.unforeseen(str(error), folder))
     finally:
-        address.remember()
         st.session_state[_LAST] = st.session_state.pop(_FRAME)
     _finish(frame)
     pins.keep()

@@ -797,21 +797,20 @@ def _addresses(folder: Path) -> Target:
             return
         arrived = {str(name): str(value) for name, value in tokens.items()}
         session: dict[str, Any] = {}
-        for _ in range(2):  # a first visit, and a reload
-            address = Address(session, arrived)
+        for page in ("overlap", "overlap", "tree"):  # a first visit, a reload, another page
+            address = Address(session, arrived, page)
             assert address.choose(
                 "measure", {"jaccard": 1, "neutrality": 2}, "neutrality", "the measure"
             ) in (1, 2)
             options = {code: code for code in LANGUAGES}
             assert set(address.choose_many("languages", options, "the languages")) <= set(LANGUAGES)
-            address.enter("overlap")
+            address.enter(page)
             assert set(address.some("codes", options, ("en",), "the languages")) <= set(LANGUAGES)
             assert len(address.text("name", "mine", "the name")) <= 80
             assert 1 <= address.number("steps", 30, 1, 99, "steps") <= 99
             for note in address.notes:
                 check_sentence(note)
             address.settle()
-            address.remember()
 
     return Target([json.dumps(sample).encode()], read, _forged_json)
 

@@ -376,7 +376,7 @@ def test_a_seed_of_eighteen_digits_is_told(tmp_path: Path) -> None:
 
 
 def test_a_link_cannot_put_a_picture_on_the_page() -> None:
-    address = Address({}, {"v": "![x](https://example.org/x.png)" + "y" * 5000})
+    address = Address({}, {"v": "![x](https://example.org/x.png)" + "y" * 5000}, "overlap")
     (note,) = address.notes
     assert r"\!\[x\](https" in note
     assert len(note) < 400

@@ -12,13 +12,24 @@ MEASURES = {"jaccard": "J", "neutrality": "N"}
 LANGUAGES = {code: code for code in ("en", "fr", "sw")}
 
 
-def visit(session: dict[str, Any], arrived: dict[str, str]) -> tuple[Address, dict[str, str] | None]:
-    """One run with a shared control, a shared choice of several and a control of the page's own."""
-    address = Address(session, arrived)
+def begin(session: dict[str, Any], arrived: dict[str, str], page: str = "overlap") -> Address:
+    """A run with a shared control, a shared choice of several and a control of the page's own, up to its end."""
+    address = Address(session, arrived, page)
     address.choose("measure", MEASURES, "neutrality", "the measure")
     address.choose_many("languages", LANGUAGES, "the languages")
-    address.enter("overlap")
-    address.choose("by", {"total": "total", "layer": "layer"}, "total", "the part")
+    address.enter(page)
+    if page == "overlap":
+        address.choose("by", {"total": "total", "layer": "layer"}, "total", "the part")
+    else:
+        address.choose("cell", {"none": None, "en.sw": ("en", "sw")}, "none", "the cell")
+    return address
+
+
+def visit(
+    session: dict[str, Any], arrived: dict[str, str], page: str = "overlap"
+) -> tuple[Address, dict[str, str] | None]:
+    """One run to its end."""
+    address = begin(session, arrived, page)
     return address, address.settle()
 
 
@@ -63,12 +74,47 @@ def test_link_that_is_followed_before_the_run_has_ended_is_not_lost() -> None:
     session: dict[str, Any] = {}
     visit(session, {})
     session["measure"] = "J"
-    address = Address(session, {})
-    address.choose("measure", MEASURES, "neutrality", "the measure")
-    link = address.link("overlap") | {"by": "layer"}
-    address.remember()  # and no settling: the link was clicked while the page was still drawn
+    link = begin(session, {}).link("overlap") | {"by": "layer"}  # and no settling: the page was still drawn
     visit(session, link)
     assert (session["measure"], session["by"]) == ("J", "layer")
+
+
+def test_link_to_another_page_is_followed_whatever_moves() -> None:
+    session: dict[str, Any] = {}
+    address, _ = visit(session, {})
+    session["by"] = "layer"  # a control that changes by itself while its page is left
+    link = address.link("transfer") | {"cell": "en.sw"}
+    assert visit(session, link, "transfer")[1] is None
+    assert session["cell"] == ("en", "sw")
+
+
+def test_link_that_was_drawn_before_a_control_was_moved_does_not_move_it_back() -> None:
+    session: dict[str, Any] = {}
+    address, _ = visit(session, {})
+    link = address.link("transfer") | {"cell": "en.sw", "languages": "en"}
+    session["measure"] = "J"
+    begin(session, {})  # and no settling
+    _, written = visit(session, link, "transfer")
+    assert (session["measure"], session["languages"], session["cell"]) == ("J", ["en"], ("en", "sw"))
+    assert written == link | {"measure": "jaccard"}
+    assert visit(session, written, "transfer")[1] is None
+
+
+def test_what_the_page_before_wrote_is_taken_off_the_address_again() -> None:
+    """The browser has followed a link when what the last page wrote for it arrives."""
+    session: dict[str, Any] = {}
+    visit(session, {})
+    session["by"] = "layer"
+    address, astray = visit(session, {})
+    assert astray is not None
+    link = address.link("transfer") | {"cell": "en.sw"}
+    visit(session, link, "transfer")
+    _, written = visit(session, astray, "transfer")
+    assert session["cell"] == ("en", "sw")
+    assert written == link
+    assert visit(session, link, "transfer")[1] is None
+    assert visit(session, astray)[1] is None  # the way back to that page
+    assert session["by"] == "layer"
 
 
 def test_late_address_does_not_undo_a_moved_control() -> None:
@@ -108,7 +154,12 @@ def test_what_cannot_be_followed_is_told_until_something_moves(
 
 
 def test_value_that_is_no_longer_offered_falls_back_to_the_default() -> None:
-    session: dict[str, Any] = {"address_seen": {}, "address_meant": {}, "address_values": {}}
+    session: dict[str, Any] = {
+        "address_seen": {},
+        "address_meant": {},
+        "address_values": {},
+        "address_at": "overlap",
+    }
     session["measure"] = "gone"
     session["languages"] = ["en", "gone"]
     visit(session, {})
@@ -118,7 +169,7 @@ def test_value_that_is_no_longer_offered_falls_back_to_the_default() -> None:
 def test_other_pages_keep_their_own_controls() -> None:
     session: dict[str, Any] = {}
     visit(session, {"by": "layer"})
-    address = Address(session, {"v": "1", "measure": "jaccard", "languages": "all"})
+    address = Address(session, {"v": "1", "measure": "jaccard", "languages": "all"}, "tree")
     address.choose("measure", MEASURES, "neutrality", "the measure")
     address.choose_many("languages", LANGUAGES, "the languages")
     address.enter("tree")
@@ -132,7 +183,7 @@ def test_other_pages_keep_their_own_controls() -> None:
 
 def test_some_text_and_a_number_are_kept_as_they_are() -> None:
     def run(session: dict[str, Any], arrived: dict[str, str]) -> tuple[list[Any], Address]:
-        address = Address(session, arrived)
+        address = Address(session, arrived, "discover")
         address.enter("discover")
         found = [
             address.some("codes", LANGUAGES, ("en", "sw"), "the languages"),
@@ -168,7 +219,7 @@ def test_some_text_and_a_number_are_kept_as_they_are() -> None:
     ],
 )
 def test_what_a_link_cannot_ask_for_is_told(arrived: dict[str, str], told: str) -> None:
-    address = Address({}, arrived)
+    address = Address({}, arrived, "discover")
     address.enter("discover")
     assert set(address.some("codes", LANGUAGES, ("en",), "the languages")) == {"en"}
     assert address.text("name", "mine", "the name") == "mine"
