@@ -78,7 +78,7 @@ def test_moved_control_goes_into_the_address(visit: Visit) -> None:
     assert app.query_params["linkage"] == "single"
     assert app.query_params["v"] == "1"
     app.toggle(key="untangle").set_value(True).run()
-    app.slider(key="groups").set_value(2).run()
+    app.select_slider(key="groups").set_value(2).run()
     app.selectbox(key="group").set_value("en.de").run()
     assert {key: app.query_params[key] for key in ("untangle", "groups", "group")} == {
         "untangle": "on",
