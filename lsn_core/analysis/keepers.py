@@ -23,6 +23,8 @@ from lsn_core.analysis.sets import MAX_LANGUAGES, KeeperSets, SetSizes, keepers_
 from lsn_core.errors import CorruptFile
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
+from lsn_core.masks.checks import is_real
+from lsn_core.masks.layout import Layout
 from lsn_core.masks.ticket import BASE_KEY, SPARSITY_TOLERANCE, TicketKey
 
 KEEPERS_TABLE = "keepers"
@@ -95,12 +97,47 @@ def keepers_row(table: pd.DataFrame, counts: Counts) -> tuple[Membership, SetSiz
 
 
 def _read(atlas: Atlas) -> tuple[pd.DataFrame, dict[str, str]] | None:
-    """The table and its stamps; None without one that is sound, as the tickets can be counted again."""
+    """The table's sound rows and its stamps; None without a sound table, as the tickets can be counted again."""
     try:
         found = atlas.read_table(KEEPERS_TABLE)
     except CorruptFile:
         return None
-    return found if found is not None and tuple(found[0].columns) == KEEPERS_COLUMNS else None
+    if found is None or tuple(found[0].columns) != KEEPERS_COLUMNS:
+        return None
+    frame, stamps = found
+    sound = [_is_sound(row, atlas.layout) for row in frame.to_dict("records")]
+    return frame[np.array(sound, dtype=bool)], stamps
+
+
+def _is_sound(row: Mapping[Any, Any], layout: Layout) -> bool:
+    """Whether a row can be what was counted: its numbers fit the model, its languages and each other."""
+    tickets, sizes = row["tickets"], layout.sizes
+    if not isinstance(tickets, np.ndarray) or not all(isinstance(stem, str) for stem in tickets):
+        return False
+    if not is_real(row["sparsity"]) or not 0 <= row["sparsity"] <= 1:
+        return False
+    n, matrices = len(tickets), len(sizes)
+    lengths = {"counts": (n + 1) * matrices, "exclusive": n * matrices}
+    with_sets = n <= MAX_LANGUAGES
+    lengths["sets"] = 1 << n if with_sets else 0
+    for name, length in lengths.items():
+        values = row[name]
+        if not isinstance(values, np.ndarray) or values.shape != (length,):
+            return False
+        if length and (values.dtype.kind not in "iu" or not 0 <= values.min() <= values.max() <= layout.size):
+            return False
+    counts = row["counts"].reshape(n + 1, matrices).astype(np.int64)
+    alone = row["exclusive"].reshape(n, matrices).astype(np.int64)
+    if (
+        n < 2
+        or not np.array_equal(counts.sum(axis=0), sizes)
+        or not np.array_equal(alone.sum(axis=0), counts[1])
+    ):
+        return False
+    if not with_sets:
+        return True
+    of_size = np.bincount(np.bitwise_count(np.arange(1 << n)), weights=row["sets"], minlength=n + 1)
+    return np.array_equal(of_size, counts.sum(axis=1))
 
 
 def _rows(

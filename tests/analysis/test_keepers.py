@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lsn_core.analysis import keepers
@@ -123,3 +126,37 @@ def test_sets_of_some_languages_are_those_counted_of_them(tmp_path: Path) -> Non
     assert found.languages == some.languages
     np.testing.assert_array_equal(found.patterns, some.patterns)
     np.testing.assert_array_equal(found.counts, some.counts)
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("counts", lambda values: values[::-1]),
+        ("counts", lambda values: values[:-1]),
+        ("counts", lambda values: values.astype(float)),
+        ("exclusive", lambda values: -values),
+        ("sets", lambda values: values[::-1]),
+        ("sets", lambda values: values[:0]),
+        ("tickets", lambda stems: stems[:1]),
+        ("tickets", lambda stems: None),
+        ("sparsity", lambda level: float("nan")),
+    ],
+)
+def test_a_row_that_nothing_counted_is_not_believed(
+    tmp_path: Path, column: str, change: Callable[[Any], Any]
+) -> None:
+    """A table can come from anywhere, sealed as it has to be."""
+    atlas = made(tmp_path / "a")
+    refresh_keepers(atlas)
+    found = atlas.read_table(KEEPERS_TABLE)
+    assert found is not None
+    frame, stamps = found
+    before = read_keepers(atlas)
+    frame[column] = [change(value) if row == 0 else value for row, value in enumerate(frame[column])]
+    if column == "counts" and change(np.array([1, 2])).dtype == float:
+        frame[column] = [np.asarray(value, float) for value in frame[column]]
+    atlas.write_table(KEEPERS_TABLE, frame, stamps)
+    assert len(read_keepers(atlas)) < len(before)
+    atlas.write_table(KEEPERS_TABLE, frame, {**stamps, "mlm-sw-imp-s1": "other"})
+    assert refresh_keepers(atlas)
+    pd.testing.assert_frame_equal(read_keepers(atlas), before)

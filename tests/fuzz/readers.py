@@ -46,6 +46,7 @@ from lsn_core.analysis.findings import (
     sources,
     write_findings,
 )
+from lsn_core.analysis.keepers import keepers_row, read_keepers, refresh_keepers
 from lsn_core.analysis.overlap import overlap_table
 from lsn_core.analysis.tables import scores_table
 from lsn_core.analysis.transfer import transfer_matrix
@@ -59,6 +60,7 @@ from lsn_core.masks import cells, container, tables
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.foreign import reading
 from lsn_core.masks.foreign.received import inspect_received, suggestion
+from lsn_core.masks.stored import StoredMask, store
 from lsn_core.masks.ticket import BASE_KEY, Score, Ticket, TicketKey
 from lsn_core.masks.ticket_file import read_header, read_ticket, write_ticket
 from lsn_core.ui.address import Address
@@ -234,15 +236,19 @@ def _tables(name: str, folder: Path) -> Target:
     write_transfer(atlas, LANGUAGES, seeds=(0,))
     _write_core(atlas)
     write_findings(atlas, _some_findings(), sources(atlas))
+    refresh_keepers(atlas)
     shutil.copytree(atlas.path, folder / "bare")
     shutil.rmtree(folder / "bare" / "tickets")
     places = [where / f"{name}.parquet" for where in (atlas.path, folder / "bare")]
     found = atlas.read_table(name)
     assert found is not None
     frame, stamps = found
-    look = {"transfer": _look_at_transfer, "core": _look_at_cores, "findings": _look_at_findings}.get(
-        name, _look_at
-    )
+    look = {
+        "transfer": _look_at_transfer,
+        "core": _look_at_cores,
+        "findings": _look_at_findings,
+        "keepers": _look_at_keepers,
+    }.get(name, _look_at)
 
     def read(data: bytes) -> None:
         told = ""
@@ -374,6 +380,45 @@ def _look_at_findings(atlas: Atlas) -> None:
     found = read_findings(atlas)
     if found is not None:
         list(sentences(found))
+
+
+def _look_at_keepers(atlas: Atlas) -> None:
+    table = read_keepers(atlas)
+    counts = load_counts(atlas, 0.5, "mlm")
+    found = keepers_row(table, counts.select(TicketKey("mlm", code, "imp", 0) for code in LANGUAGES))
+    if found is not None:
+        told, sizes = found
+        assert (told.counts.sum(axis=0) == LAYOUT.sizes).all()
+        assert sizes is not None
+        assert sizes.weights.sum() == LAYOUT.size
+    refresh_keepers(atlas)
+
+
+def _stored(folder: Path) -> Target:
+    """A file of packed bits."""
+    place = folder / "stored"
+    made = store(folder / "sample", random_mask(LAYOUT, 0.5, np.random.default_rng(0)))
+
+    def read(data: bytes) -> None:
+        place.write_bytes(data)
+        opened = StoredMask.open(place)
+        mask = opened.load()
+        assert mask.layout == opened.layout
+        assert 0 <= mask.kept <= mask.layout.size
+
+    def forge(data: bytes, rng: random.Random) -> bytes:
+        stream = io.BytesIO(data)
+        shell = container.read_shell(stream, place, "packed mask")
+        parts = container.read_parts(stream, shell)
+        header = json.loads(shell.metadata)
+        del header["seal"]
+        header = mutate_json(header, rng)
+        with suppress(TypeError, ValueError):
+            text = f"packed mask\n{container.canonical_json(header)}"
+            header["seal"] = hashlib.sha256(text.encode()).hexdigest()
+        return container.build(json.dumps(header, sort_keys=True, separators=(",", ":")), parts)
+
+    return Target([made.path.read_bytes()], read, forge)
 
 
 def _cells(folder: Path) -> Target:
@@ -873,8 +918,9 @@ READERS: tuple[Reader, ...] = (
     Reader("atlas.json", 70, _descriptions),
     *(
         Reader(f"table {name}", 25, partial(_tables, name))
-        for name in ("overlap", "scores", "transfer", "core", "findings")
+        for name in ("overlap", "scores", "transfer", "core", "findings", "keepers")
     ),
+    Reader("packed mask", 30, _stored),
     Reader("cell", 60, _cells),
     Reader("note", 10, _notes),
     Reader("saved rounds", 60, _rounds),

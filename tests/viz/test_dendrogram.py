@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 import numpy as np
 import plotly.graph_objects as go
@@ -57,15 +56,13 @@ def test_thousand_leaves_are_three_traces() -> None:
     assert len(fig.data) == 3
 
 
-def test_hundred_leaves_in_many_groups_are_few_traces_and_drawn_fast() -> None:
+def test_hundred_leaves_in_many_groups_are_few_traces() -> None:
     tree = random_linkage(100, 0)
     order = leaves_list(tree)
     codes = [f"x{k}" for k in range(100)]
     groups = [[codes[leaf] for leaf in order[start : start + 10]] for start in range(0, 100, 10)]
     support = np.random.default_rng(0).random(99)
-    start = time.perf_counter()
     fig = tree_figure(codes, tree, order, support, LIGHT, "distance", Cut(groups, 1.0), groups[0])
-    assert time.perf_counter() - start < 1
     assert len(fig.data) <= 2 * (len(LIGHT.kinds) + 1) + 2
 
 
