@@ -15,7 +15,7 @@ from lsn_core.cli.options import (
     model_of,
     source_of,
 )
-from lsn_core.cli.output import say
+from lsn_core.cli.output import say, say_left_out
 from lsn_core.errors import LsnError
 from lsn_core.masks.atlas import Atlas
 
@@ -85,8 +85,5 @@ def run_networks(
             # Also after a stop: what is finished shows in the table.
             found = rebuild(workshop.atlas, table)
             publish(workshop.atlas)
-    for problem in found.problems:
-        say(f"left out: {problem.message}")
-    if found.stale:
-        say(f"left out: {found.stale} cells of tickets that have changed or are gone")
+    say_left_out(found, "cells")
     say(meter.summary())

@@ -15,7 +15,7 @@ from lsn_core.cli.options import (
     open_atlas,
     usable_device,
 )
-from lsn_core.cli.output import say
+from lsn_core.cli.output import say, say_left_out
 from lsn_core.errors import LsnError
 
 
@@ -95,9 +95,6 @@ def _retrieve(arguments: argparse.Namespace) -> int:
             # Also after a stop: what is finished shows in the table.
             found = rebuild(workshop.atlas, RETRIEVAL)
             publish(workshop.atlas)
-    for problem in found.problems:
-        say(f"left out: {problem.message}")
-    if found.stale:
-        say(f"left out: {found.stale} comparisons of tickets that have changed or are gone")
+    say_left_out(found, "comparisons")
     say(meter.summary())
     return 0

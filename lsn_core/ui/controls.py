@@ -272,18 +272,7 @@ def pair(languages: Sequence[str], address: Address) -> tuple[str, str] | None:
     either_way = {_pair_token(b, a): _pair_token(a, b) for a, b in pairs}
     known = {token: token for token in options} | either_way
     chosen = address.choose("pair", known, NO_PAIR, "the pair")
-    st.selectbox(
-        "Pair of languages",
-        options,
-        key="pair",
-        format_func=_pair_name,
-        persist_state="session",
-        help="Or click a cell of the figure.",
-    )
-    if chosen == NO_PAIR:
-        return None
-    first, second = chosen.split(".")
-    return first, second
+    return _two_of(options, chosen, "pair", "Pair of languages", _pair_name)
 
 
 def take_click(chart: str, languages: Sequence[str]) -> None:
@@ -334,18 +323,7 @@ def cell(languages: Sequence[str], address: Address) -> tuple[str, str] | None:
     """Choose a source and a target, or neither. A click on a cell sets the same control, by `take_cell`."""
     options = [NO_PAIR, *(_pair_token(a, b) for a in languages for b in languages if a != b)]
     chosen = address.choose("cell", {token: token for token in options}, NO_PAIR, "the cell")
-    st.selectbox(
-        "Source → target",
-        options,
-        key="cell",
-        format_func=_cell_name,
-        persist_state="session",
-        help="Or click a cell of the figure.",
-    )
-    if chosen == NO_PAIR:
-        return None
-    source, target = chosen.split(".")
-    return source, target
+    return _two_of(options, chosen, "cell", "Source → target", _cell_name)
 
 
 def take_cell(chart: str, languages: Sequence[str]) -> None:
@@ -379,6 +357,24 @@ def _segments(
         help=about,
         persist_state="session",
     )
+
+
+def _two_of(
+    options: list[str], chosen: str, key: str, label: str, name: Callable[[str], str]
+) -> tuple[str, str] | None:
+    """Draw a choice of two languages, which a click on a figure makes too; the two, None for neither."""
+    st.selectbox(
+        label,
+        options,
+        key=key,
+        format_func=name,
+        persist_state="session",
+        help="Or click a cell of the figure.",
+    )
+    if chosen == NO_PAIR:
+        return None
+    first, second = chosen.split(".")
+    return first, second
 
 
 def _clade_token(codes: Clade) -> str:
