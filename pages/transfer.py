@@ -19,8 +19,7 @@ def between_languages() -> None:
     rows = transfer_view.rows(view)
     with st.container(horizontal=True, key="controls"):
         kind = controls.transfer_kind(transfer_view.kinds(rows), address)
-        found = transfer_view.select(view, rows, kind)
-        show = controls.transfer_show(transfer_view.shows(found), address)
+    found = transfer_view.select(view, rows, kind)
 
     say(transfer_view.sentence(found))
     if notes := transfer_view.notes(view, found):
@@ -30,6 +29,8 @@ def between_languages() -> None:
     with right:
         chosen = controls.cell(found.languages, address)
     with left:
+        with st.container(key="map_controls"):
+            show = controls.transfer_show(transfer_view.shows(found), address)
         figure_block(
             *transfer_view.map_figure(view, found, show, chosen),
             "transfer_map",
@@ -61,7 +62,7 @@ def between_languages() -> None:
                 lambda: controls.take_cell("transfer_link", found.languages),
             )
     with right:
-        st.header("Best donors", anchor=False)
+        st.header("Best donors, against the targets' own", anchor=False)
         if words := transfer_view.donor_words(found):
             say(words)
         figure_block(*transfer_view.donors_figure(view, found), "transfer_donors")

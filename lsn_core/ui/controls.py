@@ -72,15 +72,16 @@ KIND_HELP = (
 )
 SHOWS = {
     "own": "Own",
-    "dense": "Whole model",
+    "dense": "Unpruned model",
     "random": "Random",
     "base": "Pretrained alone",
     "score": "Nothing",
 }
 SHOW_HELP = (
-    "Own: the sub-network that was found for the target itself. Whole model: nothing removed (dense). "
+    "Own: the sub-network that was found for the target itself. Unpruned model: nothing removed (dense). "
     "Random: as many weights in every matrix, drawn by lot. Pretrained alone: the largest pretrained "
-    "weights, found for no language. Nothing: the score as it is."
+    "weights, found for no language. Nothing: the score as it is. This changes the map alone: all else on "
+    "the page compares with the target's own sub-network."
 )
 
 Clade = tuple[str, ...]
@@ -315,7 +316,7 @@ def source_task(tasks: Sequence[str], address: Address) -> str:
 def transfer_show(shows: Sequence[str], address: Address) -> str:
     """Choose what the cells of a transfer show: a difference, or the score itself."""
     shown = address.choose("against", {name: name for name in shows}, shows[0], "what is shown")
-    _segments("Score compared with", "against", shows, SHOWS.__getitem__, SHOW_HELP)
+    _segments("The map compares scores with", "against", shows, SHOWS.__getitem__, SHOW_HELP)
     return shown
 
 

@@ -70,7 +70,7 @@ DARK_STYLE = """
 EMBEDDED_STYLE = """
 <style>
     [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
-    .st-key-controls, .st-key-levels, .st-key-levels_about, .st-key-pair, .st-key-cell, .st-key-clade, .st-key-set_controls,
+    .st-key-controls, .st-key-levels, .st-key-levels_about, .st-key-pair, .st-key-cell, .st-key-clade, .st-key-set_controls, .st-key-map_controls,
     [class*="st-key-save_"], [class*="st-key-numbers_"] { display: none; }
     [data-testid="stMainBlockContainer"] { padding: 0.25rem 1rem; max-width: none; }
     [data-testid="stMainBlockContainer"] h1 { font-size: 1.1rem; padding: 0; }

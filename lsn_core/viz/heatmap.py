@@ -172,8 +172,8 @@ def directed_heatmap(
 ) -> go.Figure:
     """A heatmap whose rows and columns mean different things, which its axes say.
 
-    Arguments as for `overlap_heatmap`, but `chosen` is (row, column) and outlines that one cell; `texts`
-    gives the cells (row, column) that have words in place of their number.
+    Arguments as for `overlap_heatmap`, but NaN is crossed out too, `chosen` is (row, column) and outlines that one
+    cell, and `texts` gives the cells (row, column) that have words in place of their number.
     """
     count = len(languages)
     height = max(count * CELL, LEAST_TITLED) + FOOT + TITLE
@@ -186,6 +186,7 @@ def directed_heatmap(
         yaxis=_cell_axis(theme, languages, names, reverse=True) | {"title": title(theme, row_title)},
     )
     _cells(fig, values, theme, numbers=count <= NUMBERS_UP_TO, shown=shown, texts=texts)
+    _crosses(fig, values, theme)
     _points(fig, languages, hover, size=26)
     _outline(fig, languages, chosen, theme, mirrored=False)
     return fig.figure()
@@ -336,6 +337,22 @@ def _cells(
     )
     if numbers:
         _numbers(fig, values, theme, shown, texts or {}, **place)
+
+
+def _crosses(fig: Drawing, values: np.ndarray, theme: Theme) -> None:
+    """A cross in every cell without a value: where zero is in the middle of the colours, it is nearly grey too."""
+    rows, columns = np.nonzero(~np.isfinite(values))
+    if len(rows):
+        fig.add_trace(
+            scatter(
+                x=columns,
+                y=rows,
+                mode="markers",
+                marker={"symbol": "x-thin-open", "size": 9, "color": theme.ink, "line": {"width": 1}},
+                hoverinfo="skip",
+                name="no value, crossed out",
+            )
+        )
 
 
 def _numbers(

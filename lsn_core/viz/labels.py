@@ -97,6 +97,13 @@ def matrix_name(stack: str, layer: int | None, component: str) -> str:
     return component.capitalize() if layer is None else f"{scope_name(f'{stack}.{layer}')} · {component}"
 
 
+def over_seeds(seeds: Sequence[int]) -> str:
+    """Which seeds a number is of, to begin a sentence with."""
+    if len(seeds) == 1:
+        return f"Seed {seeds[0]} only"
+    return f"Mean over seeds {', '.join(map(str, seeds))}"
+
+
 def signed(value: float, digits: int) -> str:
     """A difference with its sign, a true minus; none where it rounds to zero."""
     return f"{round(value, digits) + 0.0:{'+' if round(value, digits) else ''}.{digits}f}".replace("-", "−")

@@ -58,7 +58,7 @@ def test_sentence_is_computed_from_the_table(visit: Visit, atlases: Path) -> Non
         ("own", "the language's own sub-network"),
         ("random", "as many weights drawn by lot"),
         ("base", "as many of the largest pretrained weights"),
-        ("dense", "the whole model"),
+        ("dense", "the unpruned model"),
     ):
         other = by_language(table, control)
         by_seed = (core - other).mean(axis=1)
@@ -77,7 +77,7 @@ def test_figure_has_a_mark_a_network_and_language(visit: Visit, atlases: Path) -
     table = core_rows(Atlas.open(atlases / "scored"))
     traces = {trace["name"]: trace for trace in shown["data"]}
     assert list(traces) == [
-        *("core", "own sub-network", "largest pretrained, as many", "random, as many", "whole model"),
+        *("core", "own sub-network", "largest pretrained, as many", "random, as many", "unpruned model"),
     ]
     assert len({trace["marker"]["symbol"] for trace in traces.values()}) == 5
     order = [code for name in shown["layout"]["yaxis"]["ticktext"] for code, n in NAMES.items() if n == name]

@@ -52,7 +52,7 @@ def test_sentence_is_computed_from_the_table(visit: Visit, atlases: Path) -> Non
         (grid(table, "mask", ""), "the language's own sub-network for the task"),
         (grid(table, "task", "random"), "as many weights drawn by lot"),
         (grid(table, "task", "base"), "the largest pretrained weights"),
-        (grid(table, "task", "dense"), "the whole model"),
+        (grid(table, "task", "dense"), "the unpruned model"),
     ):
         by_seed = (other - beside).mean(axis=1)
         each = " and ".join(f"{value + 0.0:+.3f}" if round(value, 3) else "0.000" for value in by_seed)
@@ -69,7 +69,7 @@ def test_it_is_there_without_transfer_between_languages_and_without_own(visit: V
     assert not app.exception
     assert "No transfer here" in said(app)
     names = [trace["name"] for trace in figures(app)["task_transfer"]["data"]]
-    assert names == ["sub-network for pos", "pretrained alone", "random", "whole model"]
+    assert names == ["sub-network for pos", "pretrained alone", "random", "unpruned model"]
 
 
 def test_the_command_where_there_is_none_and_nothing_with_one_task(visit: Visit) -> None:

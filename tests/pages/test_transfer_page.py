@@ -75,16 +75,16 @@ def test_sentence_is_computed_from_the_table(visit: Visit, atlases: Path, kind: 
     text = signs(next(m.value for m in app.markdown if m.value.startswith("With 50 %")))
     rows = rows_of(atlases)
     cells = losses(rows, kind)
-    whose = "its own" if kind == "mask" else "the target's own"
-    assert f"**{abs(cells['loss'].mean()):.3f} below** {whose}" in text
+    whose = "its own sub-network" if kind == "mask" else "the target's own"
+    assert f"**{abs(cells['loss'].mean()):.4f} below** {whose}" in text
     assert "over 12 pairs of a source and a target" in text
     for seed, mine in cells.groupby("seed"):
-        assert f"{mine['loss'].mean():+.3f} with seed {seed}" in text
+        assert f"{mine['loss'].mean():+.4f} with seed {seed}" in text
     own = cells.drop_duplicates(["target", "seed"]).pivot(index="target", columns="seed", values="own")
-    assert f"differ by {(own[0] - own[1]).abs().mean():.3f} on average" in text
+    assert f"differ by {(own[0] - own[1]).abs().mean():.4f} on average" in text
     mine = rows[rows["kind"] == kind]
     for control, words in (
-        ("dense", "the whole model"),
+        ("dense", "the unpruned model"),
         ("random", "random sub-networks"),
         ("base", "the pretrained weights alone"),
     ):
@@ -96,13 +96,13 @@ def test_sentence_is_computed_from_the_table(visit: Visit, atlases: Path, kind: 
             values = [
                 beside[key] for key in zip(cells["source"], cells["target"], cells["seed"], strict=True)
             ]
-        assert f"{words} {(np.array(values) - cells['own']).mean():+.3f}" in text
+        assert f"{words} {(np.array(values) - cells['own']).mean():+.4f}" in text
     by_pair = cells.groupby(["source", "target"])["loss"].mean()
     extremes = re.findall(r"(\w+) → (\w+) \(([-+.\d]+)\)", text)
     names = {"en": "English", "de": "German", "fr": "French", "sw": "Swahili"}
     assert [float(value) for *_, value in extremes] == [
-        pytest.approx(by_pair.max(), abs=6e-4),
-        pytest.approx(by_pair.min(), abs=6e-4),
+        pytest.approx(by_pair.max(), abs=6e-5),
+        pytest.approx(by_pair.min(), abs=6e-5),
     ]
     assert extremes[0][:2] == tuple(names[code] for code in by_pair.idxmax())
 
@@ -138,7 +138,7 @@ def test_link_is_the_mantel_test_of_the_analysis(visit: Visit, atlases: Path) ->
         overlap = language_matrix(load_counts(atlas, 0.5, "mlm"), key, languages=order, replicates=0)
         test = transfer_mantel(overlap.value, found.loss())
         text = signs(said(visit("transfer", atlas="transfer", measure=measure)))
-        assert f"r = {test.correlation:+.2f}" in text
+        assert f"(Pearson's r = {test.correlation:+.2f}" in text
         assert f"over {test.pairs} ordered pairs" in text
         assert ("**not shown**" in text) == (test.p_value > 0.05)
 
@@ -150,6 +150,7 @@ def test_donors_are_sorted_and_have_their_seeds(visit: Visit, atlases: Path) -> 
     names = {"en": "English", "de": "German", "fr": "French", "sw": "Swahili"}
     assert shown["layout"]["yaxis"]["ticktext"] == [names[code] for code in expected.index]
     assert mean["x"] == pytest.approx(expected.tolist())
+    assert [float(signs(text)) for text in mean["text"]] == pytest.approx(expected.tolist(), abs=6e-5)
     rings = next(trace for trace in shown["data"] if trace["name"] == "seeds")
     assert len(rings["x"]) == 2 * len(FEW)
 
@@ -158,9 +159,9 @@ def test_cell_is_told_in_words_with_a_link_to_its_overlap(visit: Visit, atlases:
     app = visit("transfer", atlas="transfer", cell="sw.en")
     text = said(app)
     cell = losses(rows_of(atlases), "mask").set_index(["source", "target"]).loc[("sw", "en")]
-    assert f"sub-network of Swahili scores **{cell['value'].mean():.3f}** on English" in text
-    assert f"({cell['value'].min():.3f} to {cell['value'].max():.3f} over 2 seeds)" in text
-    assert f"scores {cell['own'].mean():.3f}" in text
+    assert f"sub-network of Swahili scores **{cell['value'].mean():.4f}** on English" in text
+    assert f"({cell['value'].min():.4f} to {cell['value'].max():.4f} over 2 seeds)" in text
+    assert f"scores {cell['own'].mean():.4f}" in text
     (link,) = [link for link in app.get("page_link") if "share" in link.proto.label]
     assert "pair=sw.en" in link.proto.query_string
     outline = figures(app)["transfer_map"]["layout"]["shapes"]

@@ -37,6 +37,8 @@ def test_a_direction_is_kept_and_said() -> None:
     assert (box.x0, box.y0) == (1.5, -0.5)
     assert written(fig) == [["own", "−0.010", "+0.020"], ["−0.030", "own", ""], ["0.000", "+0.010", "own"]]
     assert np.array_equal(np.isnan(named(fig, "no value").z), ~np.isnan(VALUES))
+    crosses = named(fig, "no value, crossed out")
+    assert (list(crosses.x), list(crosses.y)) == ([2], [1])
 
 
 def test_rows_keep_room_for_their_title() -> None:

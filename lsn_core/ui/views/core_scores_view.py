@@ -21,7 +21,7 @@ NAMES = {
     "own": "own sub-network",
     "base": "largest pretrained, as many",
     "random": "random, as many",
-    "dense": "whole model",
+    "dense": "unpruned model",
 }
 METHOD = "imp"  # the sub-networks whose cores are scored
 

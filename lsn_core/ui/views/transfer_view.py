@@ -20,11 +20,12 @@ from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
 from lsn_core.viz import heatmap
 from lsn_core.viz.dots import Dots, Marked, dots_figure, scatter_figure
-from lsn_core.viz.labels import metric_line, metric_name, plain_name, signed
+from lsn_core.viz.labels import metric_line, metric_name, over_seeds, plain_name, signed
 from lsn_core.viz.words.transfer import (
     CONTROL_NAMES,
     DIGITS,
     FEWEST_TO_TEST,
+    FINE,
     cell_sentence,
     donors_sentence,
     link_sentence,
@@ -33,7 +34,7 @@ from lsn_core.viz.words.transfer import (
 
 METHOD = "imp"  # the sub-networks whose transfer is measured
 KIND_WORDS = {"mask": "the transfer of masks", "zero-shot": "zero-shot transfer"}
-CONTROL_ROWS = {"dense": "Whole model", "random": "Random", "base": "Pretrained alone"}
+CONTROL_ROWS = {"dense": "Unpruned model", "random": "Random", "base": "Pretrained alone"}
 OWN, SCORE = "own", "score"
 
 Cell = tuple[str, str]
@@ -135,7 +136,7 @@ def map_figure(
         + sentence(found).replace("**", ""),
         how=f"{_training_words(found)} Row: the language whose sub-network it is; column: the language it is "
         f"scored on; not symmetric. {_shown_words(found, show)} {_seed_words(found)}.{_colour_words(found, show)} Languages in the order of the "
-        f"tree of what they share. Grey: not measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
+        f"tree of what they share. Grey with a cross: not measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=table(found),
     )
     return fig, about
@@ -144,12 +145,12 @@ def map_figure(
 def levels_figure(view: View, found: TransferMatrix, chosen: Cell | None) -> tuple[go.Figure, Described]:
     """Own, another's, dense, random and pretrained alone: for one cell, or the average over all."""
     drawn = levels(found, chosen)
-    fig = dots_figure(drawn, metric_name(found.metric), DIGITS, view.theme)
+    fig = dots_figure(drawn, metric_name(found.metric), FINE, view.theme)
     what = " → ".join(plain_name(code) for code in chosen) if chosen else "all pairs, on average"
     about = Described(
         name=file_name(view, found, "levels" + (f"-{chosen[0]}-{chosen[1]}" if chosen else "")),
         alt=f"{metric_line(found.metric)} for {what}: "
-        + ", ".join(f"{row.name} {row.value:.{DIGITS}f}" for row in drawn if np.isfinite(row.value))
+        + ", ".join(f"{row.name} {row.value:.{FINE}f}" for row in drawn if np.isfinite(row.value))
         + ".",
         how=f"{metric_line(found.metric)} for {what}. {_seed_words(found)}."
         + (
@@ -209,13 +210,13 @@ def donors_figure(view: View, found: TransferMatrix) -> tuple[go.Figure, Describ
     about = Described(
         name=file_name(view, found, "donors"),
         alt=f"Sources by {title}: "
-        + ", ".join(f"{row.name} {signed(row.value, DIGITS)}" for row in drawn)
+        + ", ".join(f"{row.name} {signed(row.value, FINE)}" for row in drawn)
         + ".",
         how="For each source, how much its sub-network scores above or below the targets' own, mean over the "
         f"targets other than itself; best first. Rings are drawn where every seed has the same pairs. {_seed_words(found)}.",
         table=_dots_table(drawn, "source", "difference_to_own"),
     )
-    return dots_figure(drawn, title, DIGITS, view.theme, differences=True), about
+    return dots_figure(drawn, title, FINE, view.theme, differences=True), about
 
 
 def overlap_side(view: View, languages: Sequence[str]) -> View:
@@ -378,13 +379,11 @@ def _colour_words(found: TransferMatrix, show: str) -> str:
     noise = found.seed_noise()
     if show == SCORE or not np.isfinite(noise):
         return ""
-    return f" Colours reach at least as far as two seeds of one language differ ({noise:.{DIGITS}f})."
+    return f" Colours reach at least as far as two seeds of one language differ ({noise:.{FINE}f})."
 
 
 def _seed_words(found: TransferMatrix) -> str:
-    if len(found.seeds) == 1:
-        return f"One seed ({found.seeds[0]})"
-    return f"Mean over seeds {', '.join(map(str, found.seeds))} where measured"
+    return over_seeds(found.seeds) + (" where measured" if len(found.seeds) > 1 else "")
 
 
 def _apart(values: np.ndarray) -> np.ndarray:

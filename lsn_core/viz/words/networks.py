@@ -31,7 +31,7 @@ def core_score_sentence(found: CoreScores) -> str:
         "own": "the language's own sub-network",
         "random": "as many weights drawn by lot",
         "base": "as many of the largest pretrained weights",
-        "dense": "the whole model",
+        "dense": "the unpruned model",
     }
     return f"{start} {against_words(networks, 'core', names)}"
 
@@ -47,7 +47,7 @@ def task_sentence(found: NetworkScores, source: str, task: str, sparsity: float)
         "own": "the language's own sub-network for the task",
         "random": "as many weights drawn by lot",
         "base": "the largest pretrained weights",
-        "dense": "the whole model",
+        "dense": "the unpruned model",
     }
     return f"{start} {against_words(found, 'other', names)}".strip()
 

@@ -10,11 +10,12 @@ from lsn_core.analysis.statistics import CorrelationInterval, MantelTest
 from lsn_core.analysis.transfer import Average, TransferMatrix
 from lsn_core.viz.labels import p_value, plain_name, signed
 
-DIGITS = 3  # of a score and of a difference of scores
+DIGITS = 3  # of a score and of a difference of scores, where each is one of many, as in the cells of a map
+FINE = 4  # of those in sentences and of means over many pairs, which lie closer together
 FEWEST_TO_TEST = 4  # languages; the orders of three are so few that no p is below 0.05
 SHOWN = 0.05  # p up to which a link is said to be shown
 CONTROL_NAMES = {
-    "dense": "the whole model",
+    "dense": "the unpruned model",
     "random": "random sub-networks",
     "base": "the pretrained weights alone",
 }
@@ -27,25 +28,25 @@ def transfer_sentence(found: TransferMatrix) -> str:
     if not np.isfinite(loss.value):
         return f"{start}no language's own sub-network was scored beside another's, so no loss can be given."
     who, whose = (
-        ("a language served by another language's sub-network", "its own")
+        ("a language served by another language's sub-network", "its own sub-network")
         if found.kind == "mask"
         else ("another language's sub-network, without any training on the target,", "the target's own")
     )
     pairs = "one pair" if loss.count == 1 else f"{loss.count} pairs of a source and a target"
     noise = found.seed_noise()
-    text = f"{start}{who} scores on average **{amount(loss.value)}** {whose}{seeds_in_words(loss)}, over {pairs}."
+    text = f"{start}{who} scores on average **{amount(loss.value, FINE)}** {whose}{seeds_in_words(loss)}, over {pairs}."
     if np.isfinite(noise):
         text += (
-            f" For scale: two seeds of a language's own sub-network differ by {noise:.{DIGITS}f} on average."
+            f" For scale: two seeds of a language's own sub-network differ by {noise:.{FINE}f} on average."
         )
     return " ".join(filter(None, (text, _controls(found), _extremes(found, noise))))
 
 
-def amount(difference: float) -> str:
+def amount(difference: float, digits: int) -> str:
     """A difference in words: "0.012 below"."""
-    if round(difference, DIGITS) == 0:
-        return f"{0:.{DIGITS}f} from"
-    return f"{abs(difference):.{DIGITS}f} {'below' if difference < 0 else 'above'}"
+    if round(difference, digits) == 0:
+        return f"{0:.{digits}f} from"
+    return f"{abs(difference):.{digits}f} {'below' if difference < 0 else 'above'}"
 
 
 def seeds_in_words(average: Average) -> str:
@@ -58,8 +59,8 @@ def seeds_in_words(average: Average) -> str:
     over = "" if average.shared == average.count else f"; {average.shared} pairs have all seeds"
     if len(known) > 3:
         low, high = min(known.values()), max(known.values())
-        return f" ({signed(low, DIGITS)} to {signed(high, DIGITS)} over {len(known)} seeds{over})"
-    each = (f"{signed(value, DIGITS)} with seed {seed}" for seed, value in known.items())
+        return f" ({signed(low, FINE)} to {signed(high, FINE)} over {len(known)} seeds{over})"
+    each = (f"{signed(value, FINE)} with seed {seed}" for seed, value in known.items())
     return f" ({', '.join(each)}{over})"
 
 
@@ -72,18 +73,18 @@ def cell_sentence(found: TransferMatrix, cell: tuple[str, str]) -> str:
         return f"How well the sub-network of {source} serves {target} was not measured."
     trained = target if found.kind == "mask" else source
     text = (
-        f"Trained on {trained}, the sub-network of {source} scores **{score:.{DIGITS}f}** on {target}"
+        f"Trained on {trained}, the sub-network of {source} scores **{score:.{FINE}f}** on {target}"
         f"{_seeds_of(found.by_seed[:, place[0], place[1]])}"
     )
     difference = found.loss()[place]
     if np.isfinite(difference):
         spread = _seeds_of(found.own[:, place[0], place[1]])
         text += (
-            f", {amount(difference)} {target}'s own sub-network, which scores {own:.{DIGITS}f}{spread}"
+            f", {amount(difference, FINE)} {target}'s own sub-network, which scores {own:.{FINE}f}{spread}"
             + (f" trained on {target}" if found.kind != "mask" else "")
         )
     controls = [
-        f"{CONTROL_NAMES[name]} {value:.{DIGITS}f}{_seeds_of(cube[:, place[0], place[1]])}"
+        f"{CONTROL_NAMES[name]} {value:.{FINE}f}{_seeds_of(cube[:, place[0], place[1]])}"
         for name, cube in found.controls.items()
         if np.isfinite(value := _mean(cube[:, place[0], place[1]]))
     ]
@@ -104,7 +105,7 @@ def pair_transfer_sentence(found: TransferMatrix, pair: tuple[str, str]) -> str:
             said.append(f"{names}: **{score:.{DIGITS}f}**")
         else:
             said.append(
-                f"{names}: **{score:.{DIGITS}f}**, {amount(difference)} {plain_name(target)}'s own sub-network"
+                f"{names}: **{score:.{DIGITS}f}**, {amount(difference, DIGITS)} {plain_name(target)}'s own sub-network"
             )
     noise = found.seed_noise()
     scale = (
@@ -127,8 +128,8 @@ def donors_sentence(found: TransferMatrix) -> str:
         return ""
     best, worst = means.index[0], means.index[-1]
     text = (
-        f"The sub-network of **{plain_name(best)}** serves the others best ({signed(means.iloc[0], DIGITS)} on "
-        f"average), that of {plain_name(worst)} worst ({signed(means.iloc[-1], DIGITS)})."
+        f"The sub-network of **{plain_name(best)}** serves the others best ({signed(means.iloc[0], FINE)} on average, "
+        f"against their own), that of {plain_name(worst)} worst ({signed(means.iloc[-1], FINE)})."
     )
     if len(found.seeds) == 1:
         return f"{text} With one seed, how firm that is is unknown."
@@ -150,7 +151,7 @@ def link_sentence(measure: str, test: MantelTest | None, interval: CorrelationIn
     if not np.isfinite(test.correlation):
         return f"{measure} or the loss is the same for all pairs, so that no link between them can be seen."
     drawn = f"{'all ' if test.exact else ''}{test.permutations:,} permutations of {test.languages} languages"
-    numbers = f"r = {signed(test.correlation, 2)}, p = {p_value(test.p_value)}"
+    numbers = f"Pearson's r = {signed(test.correlation, 2)}, p = {p_value(test.p_value)}"
     if np.isfinite(interval.low):
         numbers += f", 95 % interval {signed(interval.low, 2)} to {signed(interval.high, 2)}"
     numbers += f"; Mantel test over {test.pairs} ordered pairs, {drawn}"
@@ -164,14 +165,14 @@ def _controls(found: TransferMatrix) -> str:
     """What the controls lose against the target's own sub-network, over the same pairs."""
     averages = {name: found.between_languages(cube - found.own) for name, cube in found.controls.items()}
     parts = [
-        f"{CONTROL_NAMES[name]} {signed(average.value, DIGITS)}"
+        f"{CONTROL_NAMES[name]} {signed(average.value, FINE)}"
         for name, average in averages.items()
         if np.isfinite(average.value)
     ]
     if not parts:
         return ""
     trained = "" if found.kind == "mask" else ", trained on the source"
-    return f"Other networks{trained}, against the same own score: {', '.join(parts)}."
+    return f"Other networks{trained}, against the target's own sub-network: {', '.join(parts)}."
 
 
 def _extremes(found: TransferMatrix, noise: float) -> str:
@@ -182,7 +183,7 @@ def _extremes(found: TransferMatrix, noise: float) -> str:
         return ""
     best, worst = (np.unravel_index(pick(loss), loss.shape) for pick in (np.nanargmax, np.nanargmin))
     names = [
-        f"{plain_name(found.languages[a])} → {plain_name(found.languages[b])} ({signed(loss[a, b], DIGITS)})"
+        f"{plain_name(found.languages[a])} → {plain_name(found.languages[b])} ({signed(loss[a, b], FINE)})"
         for a, b in (best, worst)
     ]
     doubt = ", both within what two seeds differ by" if np.nanmax(np.abs(loss)) <= noise else ""
@@ -197,7 +198,7 @@ def _seeds_of(values: np.ndarray) -> str:
     known = values[np.isfinite(values)]
     if len(known) < 2:
         return ""
-    return f" ({known.min():.{DIGITS}f} to {known.max():.{DIGITS}f} over {len(known)} seeds)"
+    return f" ({known.min():.{FINE}f} to {known.max():.{FINE}f} over {len(known)} seeds)"
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:
