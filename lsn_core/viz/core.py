@@ -16,12 +16,10 @@ from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px
-FRAME = 100  # px, of a figure outside its axes, about
 BESIDE = 230  # px, what the languages by themselves take up beside it, but for a row each
-MARK = 8  # px, half a mark of what is expected, with what is left free around it
-LETTERS = 16  # px, a number's height
+NUMBER_ROW = 22  # px, from the axis down to the row of numbers
 BAR_ROW = 26  # px, a language
-NUMBERS_UP_TO = 16  # bars; beyond it there is no room for a number over each
+NUMBERS_UP_TO = 16  # bars; beyond it there is no room for a number under each
 LEAST_REACH = 0.5  # percentage points that the strongest colour stands for at least
 
 
@@ -94,20 +92,29 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
                 )
             )
     top = np.nanmax([percent.high, percent.reference, percent.chance])
-    if len(ks) <= NUMBERS_UP_TO:
-        _numbers_over_bars(fig, percent, 1.1 * top / (height - FRAME), theme)
+    numbers = len(ks) <= NUMBERS_UP_TO
+    below = title(theme, "languages that keep a weight")
+    if numbers:
+        _numbers_under_bars(fig, percent, theme)
+        below = title(theme, "languages that keep a weight; under each, the bar in %") | {
+            "standoff": NUMBER_ROW
+        }
     fig.update_layout(
         legend=legend(theme),
         xaxis=axis(
             theme,
-            title=title(theme, "languages that keep a weight"),
+            title=below,
             range=[-0.6, len(ks) - 0.4],
-            tickmode="linear" if len(ks) <= NUMBERS_UP_TO else "auto",
-            dtick=1 if len(ks) <= NUMBERS_UP_TO else None,
+            tickmode="linear" if numbers else "auto",
+            dtick=1 if numbers else None,
             unifiedhovertitle={"text": f"kept by exactly %{{x}} of {len(ks) - 1}"},
         ),
         yaxis=axis(
-            theme, title=title(theme, "% of the weights here"), range=[0, 1.1 * top], showgrid=True, nticks=6
+            theme,
+            title=title(theme, "% of all weights, kept or not"),
+            range=[0, 1.1 * top],
+            showgrid=True,
+            nticks=6,
         ),
     )
     return fig.figure()
@@ -131,7 +138,7 @@ def alone_figure(languages: Sequence[str], weights: Measured, shared: float, the
             y=names,
             name="measured",
             orientation="h",
-            marker={"color": theme.both},
+            marker={"color": theme.first},
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -208,30 +215,27 @@ def difference_colours(difference: np.ndarray) -> Colours:
 
 
 def bar_number(percent: float) -> str:
-    """A percentage for over a bar: short, and never "0" for something."""
+    """A percentage for under a bar: short, and never "0" for something."""
     for digits, floor in ((0, 9.95), (1, 0.095), (2, 0.005)):
         if percent >= floor:
             return f"{percent:.{digits}f}"
     return "0" if percent == 0 else "<0.01"
 
 
-def _numbers_over_bars(fig: Drawing, percent: Measured, pixel: float, theme: Theme) -> None:
-    """Each bar's number, moved above a mark that would be struck through it; `pixel` is what one is worth."""
-    places = percent.high + 2 * pixel
-    for expected in np.sort(np.stack([percent.reference, percent.chance]), axis=0):
-        struck = (expected > places - MARK * pixel) & (expected < places + (MARK + LETTERS) * pixel)
-        places = np.where(struck, np.maximum(expected, places) + MARK * pixel, places)
-    for k, place in enumerate(places):
+def _numbers_under_bars(fig: Drawing, percent: Measured, theme: Theme) -> None:
+    """Each bar's number in a row under its name, where no mark of what is expected can cover it."""
+    for k, value in enumerate(percent.value):
         fig.add_annotation(
             name="numbers",
             x=k,
-            y=float(place),
-            text=bar_number(percent.value[k]),
+            y=0,
+            yref="paper",
+            yshift=-NUMBER_ROW,
+            yanchor="top",
+            text=bar_number(value),
             showarrow=False,
-            yanchor="bottom",
             borderpad=0,
-            bgcolor=theme.background,  # where the line of what is expected runs through it
-            font={"size": 11, "color": theme.ink},
+            font={"size": 10, "color": theme.quiet},
         )
 
 

@@ -11,8 +11,8 @@ from lsn_core.viz.drawing import scatter
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
-ROW = 42  # px, a language
-APART = 0.15  # of a row, between one network's mark and the next
+ROW = 54  # px, a language
+APART = 0.18  # of a row, between one network's mark and the next
 MARKS = (
     ("circle", "first"),
     ("diamond", "both"),
@@ -52,7 +52,7 @@ def networks_figure(
                 y=np.array(known) + offset,
                 mode="markers",
                 name=name,
-                marker={"symbol": symbol, "size": 8, "color": ink, "line": {"width": 2, "color": ink}},
+                marker={"symbol": symbol, "size": 8, "color": ink, "line": {"width": 1.5, "color": ink}},
                 error_x={
                     "type": "data",
                     "symmetric": False,

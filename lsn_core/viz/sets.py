@@ -12,6 +12,7 @@ from lsn_core.viz.core import CHANCE, PRETRAINED
 from lsn_core.viz.drawing import scatter
 from lsn_core.viz.labels import everyone, plain_name
 from lsn_core.viz.theme import Theme, axis, drawing, legend, title
+from lsn_core.viz.ticks import log_ticks
 
 LANGUAGE_ROW = 20  # px
 COUNTS = 220  # px
@@ -111,9 +112,9 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
             type="log",
             domain=[split + 0.03, 1],
             showgrid=True,
-            dtick=_ticks(columns),
             tickformat=",~r",
             title=title(theme, "weights that exactly these keep<br>(logarithmic)"),
+            **log_ticks(*_reach(columns)),
         ),
         yaxis2=axis(
             theme,
@@ -128,12 +129,11 @@ def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: T
     return fig.figure()
 
 
-def _ticks(columns: Sequence[SetColumn]) -> str | int:
-    """Which ticks of a logarithmic axis: all digits, 2 and 5, or powers of ten only, by how far it reaches."""
+def _reach(columns: Sequence[SetColumn]) -> tuple[float, float]:
+    """The fewest and the most weights that are drawn."""
     values = np.array([[column.low, column.high, column.reference, column.chance] for column in columns])
     drawn = values[np.isfinite(values) & (values >= LEAST)]
-    decades = float(np.log10(drawn.max() / drawn.min())) if drawn.size else 0.0
-    return "D1" if decades < 0.4 else "D2" if decades < 2.5 else 1
+    return (float(drawn.min()), float(drawn.max())) if drawn.size else (1.0, 1.0)
 
 
 def _words(name: str, column: SetColumn) -> str:

@@ -1,4 +1,4 @@
-"""The marks of an axis of differences."""
+"""The marks of an axis of differences and of a logarithmic one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from lsn_core.viz.labels import signed
+
+FAR = 300  # from the lowest to the highest, as a ratio; beyond it, a logarithmic axis has the powers of ten alone
+ROOM = 0.04  # of a logarithmic axis, left free beyond the outer ticks
 
 
 def signed_ticks(low: float, high: float, most: int = 6) -> dict[str, Any]:
@@ -21,6 +24,20 @@ def signed_ticks(low: float, high: float, most: int = 6) -> dict[str, Any]:
         "tickvals": values.round(digits).tolist(),
         "ticktext": [signed(value, digits) if round(value, digits) else "0" for value in values],
     }
+
+
+def log_ticks(low: float, high: float) -> dict[str, Any]:
+    """Settings of a logarithmic axis that shows `low` to `high` (both above 0), from tick to tick: 1, 2 and 5 times the
+    powers of ten, or, where these would be too many, the powers alone."""
+    steps = (1, 2, 5) if high / low < FAR else (1,)
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    marks = np.outer(powers, steps).ravel()
+    marks = marks[
+        np.searchsorted(marks, low * (1 - 1e-9)) - 1 : np.searchsorted(marks, high * (1 - 1e-9)) + 1
+    ]
+    first, last = np.log10(marks[[0, -1]])
+    room = ROOM * (last - first)
+    return {"range": [first - room, last + room], "tickmode": "array", "tickvals": marks.tolist()}
 
 
 def _round_step(least: float) -> float:

@@ -114,7 +114,7 @@ def test_warning_against_one_k_names_the_right_ones(visit: Visit, atlases: Path)
     seeds = [brute_force(atlas, seed) for seed in (0, 1)]
     gaps = np.array([[f["counts"][k:].sum() - f["reference"][k:].sum() for k in range(1, 5)] for f in seeds])
     np.testing.assert_allclose(gaps.sum(axis=1), 0, atol=1e-6)
-    (told,) = [c.value for c in visit("core").caption if "one k" in c.value]
+    (told,) = [c.value for c in visit("core").caption if "one core" in c.value]
     for words, those in (
         ("larger for k = ", (gaps > 0).all(axis=0)),
         ("smaller for k =", (gaps < 0).all(axis=0)),

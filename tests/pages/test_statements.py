@@ -304,7 +304,7 @@ def test_core(look: Visit, shelf: Path, atlas: str) -> None:
     )
     assert f"the pretrained weights alone would give {reference[1] / 3:,.0f}" in text
 
-    text = line(app, "Do not read one k by itself.")
+    text = line(app, "Do not read one core by itself.")
     for k in (1, 2, 3):
         side = "larger" if counted[k:].sum() > reference[k:].sum() else "smaller"
         told = re.search(rf"{side} for k = ([\d, and to]+)", text)

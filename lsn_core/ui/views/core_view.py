@@ -20,11 +20,12 @@ from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import core as figures
-from lsn_core.viz.labels import everyone, plain_name, scope_name
+from lsn_core.viz.labels import everyone, over_seeds, plain_name, scope_name
 from lsn_core.viz.places import layer_mark
 from lsn_core.viz.words import core as words
 
 NO_LAYER = "none"
+_LINES = "; lines: lowest to highest seed"
 EVERY_LAYER, EVERY_COMPONENT = "all", "all"
 
 
@@ -180,7 +181,8 @@ def bars(core: Core) -> tuple[go.Figure, Described]:
         alt=f"Bars of the share of weights {core.part.where} that exactly so many of {core.n} languages keep. "
         f"{read}. {_plain(sentence(core))}",
         how=f"Every weight {core.part.where} is counted once, by how many of the {core.n} languages keep it, "
-        f"so that the bars add up to 100 %; {_seed_words(core)}. Pretrained weights alone: what would be if "
+        f"so that the bars add up to 100 % of all weights there. One sub-network keeps {_kept_share(core)} of them, "
+        f"and the sentence above counts per cent of that. {_seed_words(core, _LINES)} Pretrained weights alone: what would be if "
         "all that the languages had in common were the sizes of the pretrained weights. Chance: if they had "
         f"nothing in common. {_source(core)}",
         table=table,
@@ -207,7 +209,7 @@ def alone(core: Core) -> tuple[go.Figure, Described]:
     about = Described(
         name=_file_name(core, "core-alone"),
         alt=f"Bars of the weights that each language alone keeps. {_plain(alone_sentence(core))}",
-        how=f"Weights {core.part.where} that one language keeps and all others remove; {_seed_words(core)}. "
+        how=f"Weights {core.part.where} that one language keeps and all others remove. {_seed_words(core, _LINES)} "
         "Trained again with another seed, a language keeps partly other weights, so that some of these are "
         f"its own by accident. {_source(core)}",
         table=table,
@@ -243,7 +245,7 @@ def places(core: Core) -> tuple[go.Figure, Described]:
         + _plain(places_sentence(core)),
         how=f"Each cell: the weights that {core.who} keep there, in per cent of what one sub-network keeps "
         "there, less the same for the pretrained weights alone; all parts of the model, whichever is chosen "
-        f"above; {_seed_words(core)}. Last row and column: all layers, all components together. Grey: the "
+        f"above. {_seed_words(core)} Last row and column: all layers, all components together. Grey: the "
         f"model has no such matrix, or nothing of it is kept. {_source(core)}",
         table=table,
     )
@@ -340,11 +342,14 @@ def _names(codes: list[str]) -> str:
     return ", ".join(plain_name(code) for code in codes)
 
 
-def _seed_words(core: Core) -> str:
-    seeds = ", ".join(str(seed) for seed in core.seeds)
-    if len(core.seeds) == 1:
-        return f"one seed ({seeds})"
-    return f"mean over seeds {seeds}, with the range from the lowest to the highest"
+def _seed_words(core: Core, spread: str = "") -> str:
+    """A sentence on the seeds; `spread` says how several are drawn beside their mean."""
+    return f"{over_seeds(core.seeds)}{spread if len(core.seeds) > 1 else ''}."
+
+
+def _kept_share(core: Core) -> str:
+    """What one sub-network keeps of the weights of the part that is looked at."""
+    return words.per_cent(100 * float(core.alone["kept"].mean()) / _size(core))
 
 
 def _source(core: Core) -> str:

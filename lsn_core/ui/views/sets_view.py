@@ -14,6 +14,7 @@ from lsn_core.ui import states, store
 from lsn_core.ui.controls import GROUPS
 from lsn_core.ui.figures import Described
 from lsn_core.ui.views.core_view import Core, reading
+from lsn_core.viz.labels import over_seeds
 from lsn_core.viz.sets import SetColumn, sets_figure
 from lsn_core.viz.words.sets import sets_sentence
 
@@ -88,7 +89,6 @@ def figure(sets: Sets) -> tuple[go.Figure, Described]:
     core, view = sets.core, sets.core.view
     if not sets.columns:
         raise states.CannotDraw(states.no_sets(core.part.where))
-    seeds = ", ".join(map(str, core.seeds))
     spread = "; lines: lowest to highest seed" if len(core.seeds) > 1 else ""
     parts = [
         "core-sets",
@@ -106,8 +106,8 @@ def figure(sets: Sets) -> tuple[go.Figure, Described]:
         f"these keep and all others remove, on a logarithmic scale. The {len(sets.columns)} largest"
         + (f", of 2 to {core.n - 2} languages" if sets.groups else "")
         + ", without those that all keep or all remove, which are far larger; the table has all sets. Pretrained "
-        "weights alone: if all that the languages had in common were the sizes of the pretrained weights. Mean "
-        f"over seeds {seeds}{spread}. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
+        "weights alone: if all that the languages had in common were the sizes of the pretrained weights. "
+        f"{over_seeds(core.seeds)}{spread}. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=sets.table,
     )
     return sets_figure(sets.columns, view.languages, view.theme), about

@@ -39,19 +39,22 @@ def core_sentence(size: CoreSize, sparsity: float, where: str) -> str:
     if size.k == size.n:
         text = (
             f"Of the {size.kept:,.0f} weights that a sub-network keeps{usual} {where} with {100 * sparsity:g} % "
-            f"removed, {everyone(size.n)} keep {number}, that is **{per_cent(percent.mean())}**{seeds}"
+            f"removed, {everyone(size.n)} keep {number}, that is **{per_cent(percent.mean())}** of them{seeds}"
         )
     else:
         text = (
             f"With {100 * sparsity:g} % of the weights removed, a sub-network keeps {size.kept:,.0f} "
-            f"weights{usual} {where}. At least {size.k} of {size.n} languages keep {number}, which is "
-            f"**{per_cent(percent.mean())}** of that number{seeds}"
+            f"weights{usual} {where}. At least {size.k} of {size.n} languages keep {number}, "
+            f"**{per_cent(percent.mean())}** as many{seeds}"
         )
-    chance = per_cent(100 * size.chance.mean() / size.kept)
-    if not np.isfinite(size.reference).all():
-        return f"{text}; chance would give {chance}, what the pretrained weights alone would give is unknown."
-    reference = per_cent(100 * size.reference.mean() / size.kept)
-    return f"{text}; the pretrained weights alone would give {reference}, chance {chance}."
+    chance, reference = (100 * each.mean() / size.kept for each in (size.chance, size.reference))
+    if np.isfinite(reference):
+        text += f"; the pretrained weights alone would give {per_cent(reference)}, chance {per_cent(chance)}."
+    else:
+        text += f"; chance would give {per_cent(chance)}, what the pretrained weights alone would give is unknown."
+    if np.nanmax([percent.mean(), chance, reference]) > 100:
+        text += " More than 100 % can be, as no language need keep all of the weights that so many keep."
+    return text
 
 
 def every_k_sentence(n: int, differences: np.ndarray) -> str:
@@ -68,8 +71,9 @@ def every_k_sentence(n: int, differences: np.ndarray) -> str:
     }
     found = [f"{words} k = {_runs(group.tolist())}" for words, group in groups.items() if len(group)]
     return (
-        f"Do not read one k by itself. Against the pretrained weights alone, the core of at least k of {n} "
-        f"languages is {', '.join(found)}. Over all k these differences add up to nothing, because the "
+        f"Do not read one core by itself. If a weight of the core must be kept by at least k of the {n} languages, "
+        f"the core is, against the pretrained weights alone, {', '.join(found)}. Over all k these differences add up "
+        "to nothing, because the "
         "sub-networks keep as many weights either way: weights that move towards “kept by all” or “kept by "
         "none” are missing in between."
     )

@@ -22,7 +22,7 @@ def core_score_sentence(found: CoreScores) -> str:
     size = f"{found.kept['core']:,.0f} weights"
     if "own" in found.kept:
         share = per_cent(100 * found.kept["core"] / found.kept["own"])
-        size += f" ({share} of the number that one sub-network has)"
+        size += f" ({share} as many as one sub-network has)"
     start = (
         f"Trained on one language at a time, what {who} keep, {size}, scores on average "
         f"**{networks.mean('core'):.{DIGITS}f}** ({metric_name(networks.metric)})."
@@ -58,14 +58,15 @@ def against_words(networks: NetworkScores, name: str, others: Mapping[str, str])
         words: networks.difference(name, other) for other, words in others.items() if networks.known(other)
     }
     known = {words: found for words, found in differences.items() if found.languages}
+    if known and len(networks.seeds) == 1:
+        apart = [f"{abs(found.value):.{DIGITS}f} {_side(found)} {words}" for words, found in known.items()]
+        return f"That is {_listed(apart)}; with one seed, how much of that is noise is unknown."
     shown = [f"{difference_words(found)} {words}" for words, found in known.items() if found.shown]
     unsure = [f"{words} ({_each(found)})" for words, found in known.items() if not found.shown]
     told = []
     if shown:
         told.append(f"That is {_listed(shown)}.")
-    if unsure and len(networks.seeds) == 1:
-        told.append(f"Against {_listed(unsure)}: with one seed, how much of that is noise is unknown.")
-    elif unsure:
+    if unsure:
         told.append(
             f"Against {_listed(unsure)} **no difference is shown**: it is less than twice what seeds change."
         )
@@ -74,14 +75,15 @@ def against_words(networks: NetworkScores, name: str, others: Mapping[str, str])
 
 def difference_words(found: Difference) -> str:
     """A difference in words with that of every seed: "0.012 below (−0.013 and −0.011 by seed)"."""
-    side = "below" if found.value < 0 else "above"
-    return f"**{abs(found.value):.{DIGITS}f} {side}** ({_each(found)})"
+    return f"**{abs(found.value):.{DIGITS}f} {_side(found)}** ({_each(found)})"
+
+
+def _side(found: Difference) -> str:
+    return "below" if found.value < 0 else "above"
 
 
 def _each(found: Difference) -> str:
     values = list(found.by_seed.values())
-    if len(values) == 1:
-        return signed(values[0], DIGITS)
     if len(values) > 3:
         return f"{signed(min(values), DIGITS)} to {signed(max(values), DIGITS)} over {len(values)} seeds"
     return f"{_listed([signed(value, DIGITS) for value in values])} by seed"
