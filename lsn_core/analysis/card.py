@@ -16,7 +16,7 @@ import pandas as pd
 from lsn_core.analysis.calibration import language_matrix
 from lsn_core.analysis.card_cells import core_lines, retrieval_lines, spread, transfer_lines
 from lsn_core.analysis.counts import load_counts
-from lsn_core.analysis.findings import sentences
+from lsn_core.analysis.findings import READING, sentences
 from lsn_core.analysis.tables import scores_table
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
@@ -67,7 +67,7 @@ def _lines(atlas: Atlas, found: pd.DataFrame | None) -> Iterator[str]:
         yield from core_lines(cores, task)
     yield from retrieval_lines(intact_rows(atlas, RETRIEVAL))
     if found is not None and not found.empty:
-        yield from ("", "## Findings", "", *(f"- {sentence}" for sentence in sentences(found)))
+        yield from ("", "## Findings", "", READING, "", *(f"- {sentence}" for sentence in sentences(found)))
     yield ""
 
 
@@ -154,9 +154,11 @@ def _score_lines(scores: pd.DataFrame) -> Iterator[str]:
         name: np.array([found.mean() if len(found) else np.nan for found in column])
         for name, column in values.items()
     }
+    several = any(len(found) > 1 for column in values.values() for found in column)
+    over = "; mean over seeds, with the lowest and highest in brackets" if several else ""
     yield (
-        f"Score: {metric} on the test split, about {items:,} items a language; mean over seeds, with the "
-        "lowest and highest in brackets. A percentage is the sparsity, the share of weights removed."
+        f"Score: {metric} on the test split, about {items:,} items a language{over}. A percentage is the sparsity, the "
+        "share of weights removed; `dense` is the unpruned model."
     )
     yield ""
     yield "| language | " + " | ".join(values) + " |"
@@ -192,7 +194,7 @@ def _verdicts(
         both = ~np.isnan(imp) & ~np.isnan(means["dense"])
         if both.any() and means["dense"][both].mean() > 0:
             share = imp[both].mean() / means["dense"][both].mean()
-            yield f"- At {level:.0%}, `imp` keeps {share:.0%} of the dense score on average."
+            yield f"- At {level:.0%}, `imp` keeps {share:.0%} of the unpruned model's score on average."
         for control in methods:
             other = means.get(f"{control} {level:.0%}")
             if control == "imp" or other is None:

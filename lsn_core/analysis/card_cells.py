@@ -39,10 +39,9 @@ def _mask_lines(matrix: TransferMatrix) -> Iterator[str]:
     yield f"### Transfer of masks at {level}"
     yield ""
     yield (
-        f"{matrix.metric} of each language's network trained and scored on its own text: the dense model, the "
+        f"{matrix.metric} of each language's network trained and scored on its own text: the unpruned model (`dense`), the "
         f"sub-network that `imp` found, and the controls (`random`: as many weights in every matrix; `base`: the "
-        f"largest pretrained weights). Mean over seeds {_listed(matrix.seeds)}, with the lowest and highest in "
-        "brackets."
+        f"largest pretrained weights). {_over_seeds(matrix.seeds)}."
     )
     yield ""
     yield from _own_table(matrix)
@@ -73,8 +72,8 @@ def _zero_shot_lines(matrix: TransferMatrix) -> Iterator[str]:
     own, other = np.diagonal(matrix.value), matrix.value[apart]
     yield (
         f"- {matrix.metric} on a language's own text when its sub-network learned from it: "
-        f"{_mean_of(own)}; on another language's text, without learning from that: {_mean_of(other)} (seeds "
-        f"{_listed(matrix.seeds)}, {int((~np.isnan(other)).sum())} of {n * (n - 1)} pairs measured)."
+        f"{_mean_of(own)}; on another language's text, without learning from that: {_mean_of(other)} "
+        f"({_named(matrix.seeds)}, {int((~np.isnan(other)).sum())} of {n * (n - 1)} pairs measured)."
     )
     yield from _beside(matrix, apart, "a sub-network on another language's text")
 
@@ -85,7 +84,7 @@ def _task_lines(matrix: TransferMatrix) -> Iterator[str]:
     own = np.eye(len(matrix.languages), dtype=bool)
     yield (
         f"- {matrix.metric} of a language's `{matrix.source_task}` sub-network trained for `{matrix.task}`: "
-        f"{_mean_of(matrix.value[own])} over {len(matrix.languages)} languages, seeds {_listed(matrix.seeds)}."
+        f"{_mean_of(matrix.value[own])} over {len(matrix.languages)} languages, {_named(matrix.seeds)}."
     )
     yield from _beside(matrix, own, "it")
 
@@ -154,11 +153,10 @@ def _core_lines(found: CoreScores) -> Iterator[str]:
     yield f"### Score of the core of {which}"
     yield ""
     yield (
-        f"{networks.metric} of the core ({members}; {found.kept['core']:,.0f} weights, mean over seeds) trained "
-        "and scored on each of its languages from the pretrained weights, beside the dense model, the language's "
+        f"{networks.metric} of the core ({members}; {found.kept['core']:,.0f} weights) trained "
+        "and scored on each of its languages from the pretrained weights, beside the unpruned model (`dense`), the language's "
         "own sub-network, and as many weights as the core: `random`, drawn by lot in every matrix; `base`, the "
-        f"largest pretrained ones. Mean over seeds {_listed(networks.seeds)}, with the lowest and highest in "
-        "brackets."
+        f"largest pretrained ones. {_over_seeds(networks.seeds)}."
     )
     yield ""
     columns = {
@@ -170,7 +168,7 @@ def _core_lines(found: CoreScores) -> Iterator[str]:
     yield ""
     for name, words in (
         ("own", "a language's own sub-network"),
-        ("dense", "the dense model"),
+        ("dense", "the unpruned model"),
         ("random", "`random`"),
         ("base", "`base`"),
     ):
@@ -187,7 +185,7 @@ def difference_words(found: Difference) -> str:
     if len(found.by_seed) == 1:
         verdict = "; with one seed, how much of that is noise is unknown"
     elif not found.shown:
-        verdict = "; no difference is shown, as it is less than twice what seeds change"
+        verdict = "; no evidence for a difference, as it is less than twice what seeds change"
     return (
         f"{found.value:+.3f} ({by_seed}; above it in {found.above} of {found.languages} languages){verdict}"
     )
@@ -239,6 +237,17 @@ def _diagonals(cube: np.ndarray) -> np.ndarray:
 def _mean_of(values: np.ndarray) -> str:
     known = values[~np.isnan(values)]
     return f"{known.mean():.3f}" if len(known) else "not measured"
+
+
+def _over_seeds(seeds: Sequence[int]) -> str:
+    """Which seeds a table's numbers are of, to begin a sentence with."""
+    if len(seeds) == 1:
+        return f"Seed {seeds[0]} only"
+    return f"Mean over seeds {_listed(seeds)}, with the lowest and highest in brackets"
+
+
+def _named(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {_listed(seeds)}"
 
 
 def _listed(values: Sequence[object]) -> str:

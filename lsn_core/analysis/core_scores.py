@@ -30,7 +30,14 @@ class WhichCore:
     at_least: int
 
     def __str__(self) -> str:
-        return f"at least {self.at_least} of {len(self.members)} languages at {self.sparsity:.0%}"
+        return f"{keepers_words(self.at_least, len(self.members))} at {self.sparsity:.0%}"
+
+
+def keepers_words(at_least: int, count: int) -> str:
+    """Those who keep a weight of a core, at least so many of ``count`` languages."""
+    if at_least < count:
+        return f"at least {at_least} of {count} languages"
+    return "both languages" if count == 2 else f"all {count} languages"
 
 
 @dataclass(frozen=True, eq=False)

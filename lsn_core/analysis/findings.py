@@ -18,7 +18,7 @@ import pandas as pd
 
 from lsn_core.analysis.across_tasks import across_tasks
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
-from lsn_core.analysis.core_scores import core_scores, scored_cores
+from lsn_core.analysis.core_scores import core_scores, keepers_words, scored_cores
 from lsn_core.analysis.counts import Counts, catalogue, load_counts
 from lsn_core.analysis.networks import CLEAR
 from lsn_core.analysis.statistics import (
@@ -36,7 +36,7 @@ from lsn_core.masks.atlas import TABLE_STAMP, Atlas
 from lsn_core.masks.tables import conformed
 
 FINDINGS_TABLE = "findings"
-VERSION = "3"
+VERSION = "4"
 """Raise it when findings or card say something else of the same atlas, so that they are made anew."""
 
 NEUTRALITY = "neutrality"
@@ -45,6 +45,12 @@ DISTANCE = "distance"
 TRANSFER = "transfer"
 CORE = "core"
 ACROSS = "across tasks"
+READING = (
+    "Neutrality: 0 is nothing shared beyond the pretrained weights, 1 as alike as a language is to itself with another "
+    "seed. [low, high]: 95% interval. ρ: Spearman's rank correlation, -1 to 1. p: how often chance alone reaches as "
+    "much; then the same, adjusted for the number of tests."
+)
+"""How to read the findings in words."""
 OWN = "a language's two tasks"
 OTHERS = "two languages' two tasks"
 SAME_TASK = "two languages' same task"
@@ -316,22 +322,27 @@ def _with_interval(row: pd.Series) -> str:
 
 
 def _relatives(row: Any) -> str:
+    verdict = "" if _shown(row) else "; no evidence for a difference"
     return (
         f"Between languages of one branch {row.subject} is {abs(row.value):.3f} {'higher' if row.value > 0 else 'lower'} "
-        f"than between others ({_judged(row)})."
+        f"than between others ({_tested(row)}{verdict})."
     )
 
 
 def _distances(rows: pd.DataFrame) -> str:
-    parts = [f"{row.subject} (ρ = {row.value:+.2f}, {_judged(row)})" for row in rows.itertuples()]
-    return "Does neutrality fall with the distance between languages? Mantel tests: " + "; ".join(parts) + "."
+    parts = [
+        f"{row.subject}: {_answer(row, 'yes' if row.value < 0 else 'no, it rises')} (ρ = {row.value:+.2f}, {_tested(row)})"
+        for row in rows.itertuples()
+    ]
+    return f"Does neutrality fall with the distance between languages? By Mantel tests, with {'; with '.join(parts)}."
 
 
 def _transfer(row: Any) -> str:
     interval = "" if np.isnan(row.low) else f" [{row.low:+.2f}, {row.high:+.2f}]"
+    answer = _answer(row, f"yes, the more is shared, the {'better' if row.value > 0 else 'worse'}")
     return (
-        f"Does overlap say how well one language's mask serves another? {row.subject.capitalize()} against the change of "
-        f"score: ρ = {row.value:+.2f}{interval} over {row.pairs} ordered pairs ({_judged(row)})."
+        f"Does overlap say how well one language's mask serves another? {answer.capitalize()}: {row.subject.capitalize()} "
+        f"against the change of score has ρ = {row.value:+.2f}{interval} over {row.pairs} ordered pairs ({_tested(row)})."
     )
 
 
@@ -342,17 +353,16 @@ def _core(row: Any) -> str:
         "own": "a language's own sub-network",
         "random": "as many weights drawn by lot",
         "base": "as many of the largest pretrained weights",
-        "dense": "the whole model",
+        "dense": "the unpruned model",
     }[name]
-    start = f"Trained by itself, what at least {k} of {len(members.split())} languages keep scores"
-    if np.isnan(row.low):
-        return (
-            f"{start} {row.value:+.3f} against {beside}; with one seed, how much of that is noise is unknown."
-        )
-    amount = (
-        f"{row.value:+.3f} against {beside} (seeds change scores by up to {(row.value - row.low) / CLEAR:.3f}"
+    text = (
+        f"Trained by itself, what {keepers_words(int(k), len(members.split()))} keep scores {abs(row.value):.3f} "
+        f"{'higher' if row.value > 0 else 'lower'} than {beside}"
     )
-    return f"{start} {amount}{')' if row.low > 0 or row.high < 0 else ', so no difference is shown)'}."
+    if np.isnan(row.low):
+        return f"{text}; with one seed, how much of that is noise is unknown."
+    verdict = "" if row.low > 0 or row.high < 0 else "; no evidence for a difference"
+    return f"{text} (seeds change scores by up to {(row.value - row.low) / CLEAR:.3f}{verdict})."
 
 
 def _across(rows: Mapping[str, pd.Series]) -> str:
@@ -366,11 +376,11 @@ def _across(rows: Mapping[str, pd.Series]) -> str:
     above = rows[f"{OWN} − {OTHERS}"]
     text += (
         f" Across tasks, a language is closer to itself than to others by {_signed_interval(above)} "
-        f"({_judged(above)}). "
+        f"({_tested(above)}{'' if _shown(above) else '; no evidence for it'}). "
     )
     apart = rows[f"{OWN} − {SAME_TASK}"]
     if not apart["low"] > 0 and not apart["high"] < 0:
-        return f"{text}Whether task or language sets sub-networks further apart is not shown ({_signed_interval(apart)})."
+        return f"{text}There is no evidence on whether task or language sets sub-networks further apart ({_signed_interval(apart)})."
     further, less = ("language", "task") if apart["value"] > 0 else ("task", "language")
     return f"{text}Another {further} sets sub-networks further apart than another {less} ({_signed_interval(apart)})."
 
@@ -380,12 +390,24 @@ def _signed_interval(row: pd.Series) -> str:
     return f"{row['value']:+.3f}{interval}"
 
 
-def _judged(row: Any) -> str:
+def _shown(row: Any) -> bool:
+    """Whether a test says that there is something; also where there was no test, of which ``_tested`` tells."""
+    return bool(np.isnan(row.p) or row.p_adjusted < ALPHA)
+
+
+def _answer(row: Any, shown: str) -> str:
+    """The answer to a question, ``shown`` being the one where a test says that there is something."""
     if np.isnan(row.p):
         return "not testable"
-    verdict = "" if row.p_adjusted < ALPHA else ", so not shown"
-    adjusted = _p_value(row.p_adjusted).removeprefix("= ")
-    return f"p {_p_value(row.p)}, {adjusted} adjusted for the number of tests{verdict}"
+    return shown if _shown(row) else "no evidence for it"
+
+
+def _tested(row: Any) -> str:
+    if np.isnan(row.p):
+        return "not testable"
+    return (
+        f"p {_p_value(row.p)}, {_p_value(row.p_adjusted).removeprefix('= ')} adjusted for the number of tests"
+    )
 
 
 def _p_value(value: float) -> str:

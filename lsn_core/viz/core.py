@@ -17,7 +17,7 @@ from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 PRETRAINED, CHANCE = "pretrained weights alone", "chance"
 BARS = 340  # px
 BESIDE = 230  # px, what the languages by themselves take up beside it, but for a row each
-NUMBER_ROW = 22  # px, from the axis down to the row of numbers
+NUMBER_ROW = 24  # px, from the axis down to the row of numbers
 BAR_ROW = 26  # px, a language
 NUMBERS_UP_TO = 16  # bars; beyond it there is no room for a number under each
 LEAST_REACH = 0.5  # percentage points that the strongest colour stands for at least

@@ -53,6 +53,8 @@ def test_mask_transfer_is_summed_up_and_its_failures_are_named(atlas: Atlas) -> 
     assert "### Transfer of masks at 50%" in card
     assert "| language | imp | random | base |" in card
     assert "| fr | 0.500 | 0.300 | 0.510 |" in card
+    assert any(line.endswith("Seed 0 only.") for line in card)
+    assert not any("brackets" in line for line in card)
     assert "- `imp` scores above `random` in 3 of 3 languages (mean difference +0.200)." in card
     assert (
         "- `imp` scores above `base` in 1 of 3 languages (mean difference +0.013); it does not in "
@@ -69,7 +71,7 @@ def test_zero_shot_keeps_own_and_other_languages_apart(atlas: Atlas) -> None:
         _transfer(atlas, "zero-shot", source=source, target=target, control="dense", value=value + 0.1)
     card = "\n".join(_card(atlas))
     assert "when its sub-network learned from it: 0.500;" in card
-    assert "without learning from that: 0.456 (seeds 0, 5 of 6 pairs measured)" in card
+    assert "without learning from that: 0.456 (seed 0, 5 of 6 pairs measured)" in card
     assert "-0.100 against `dense` (above it in 0%)" in card
     assert "Transfer of masks" not in card
 
@@ -90,6 +92,9 @@ def test_a_core_is_held_against_its_controls_and_seeds_that_disagree_show_nothin
             _core(atlas, "base", target, seed, value + 0.005)
     card = _card(atlas)
     assert "### Score of the core of at least 2 of 3 languages at 50%" in card
+    assert any(
+        line.endswith("Mean over seeds 0, 1, with the lowest and highest in brackets.") for line in card
+    )
     assert "| language | core | random | base |" in card
     assert "| fr | 0.405 (0.400–0.410) | 0.200 (0.200–0.200) | 0.405 (0.405–0.405) |" in card
     assert (
@@ -98,7 +103,7 @@ def test_a_core_is_held_against_its_controls_and_seeds_that_disagree_show_nothin
     )
     (base,) = [line for line in card if line.startswith("- The core against `base`")]
     assert "-0.005 with seed 0, +0.005 with seed 1" in base
-    assert "no difference is shown" in base
+    assert "no evidence for a difference" in base
     assert not any("own sub-network:" in line for line in card)
 
 
@@ -106,7 +111,7 @@ def test_one_seed_of_a_core_shows_nothing(atlas: Atlas) -> None:
     for target in LANGUAGES:
         _core(atlas, "", target, 0, 0.5)
         _core(atlas, "dense", target, 0, 0.4)
-    (line,) = [line for line in _card(atlas) if line.startswith("- The core against the dense model")]
+    (line,) = [line for line in _card(atlas) if line.startswith("- The core against the unpruned model")]
     assert line.endswith("; with one seed, how much of that is noise is unknown.")
 
 

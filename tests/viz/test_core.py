@@ -132,7 +132,7 @@ def test_core_sentence() -> None:
     )
     some = core_sentence(size(9, alike=False, core=np.array([1100.0])), 0.5, "in encoder layer 2")
     assert "1,000 weights on average in encoder layer 2. At least 9 of 11 languages keep **1,100**" in some
-    assert "keep **1,100**, **110.0 %** as many;" in some
+    assert "keep **1,100**, that is **110.0 %** as many;" in some
     assert some.endswith(
         "More than 100 % can be, as no language need keep all of the weights that so many keep."
     )

@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from lsn_core.analysis.core_scores import keepers_words
 from lsn_core.analysis.cores import Membership, core_table, exclusive_table, membership_table
 from lsn_core.masks.ticket import TicketKey
 from lsn_core.ui import states, store
@@ -20,7 +21,7 @@ from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import core as figures
-from lsn_core.viz.labels import everyone, over_seeds, plain_name, scope_name
+from lsn_core.viz.labels import over_seeds, plain_name, scope_name
 from lsn_core.viz.places import layer_mark
 from lsn_core.viz.words import core as words
 
@@ -77,7 +78,7 @@ class Core:
     @property
     def who(self) -> str:
         """Those who keep a weight of the core, in words."""
-        return everyone(self.n) if self.k == self.n else f"at least {self.k} of {self.n} languages"
+        return keepers_words(self.k, self.n)
 
 
 def check(view: View) -> None:
@@ -182,7 +183,7 @@ def bars(core: Core) -> tuple[go.Figure, Described]:
         f"{read}. {_plain(sentence(core))}",
         how=f"Every weight {core.part.where} is counted once, by how many of the {core.n} languages keep it, "
         f"so that the bars add up to 100 % of all weights there. One sub-network keeps {_kept_share(core)} of them, "
-        f"and the sentence above counts per cent of that. {_seed_words(core, _LINES)} Pretrained weights alone: what would be if "
+        f"and the sentence above counts in per cent of that. {_seed_words(core, _LINES)} Pretrained weights alone: what would be if "
         "all that the languages had in common were the sizes of the pretrained weights. Chance: if they had "
         f"nothing in common. {_source(core)}",
         table=table,

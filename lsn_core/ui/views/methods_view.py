@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from lsn_core.analysis.findings import read_findings, sentences
+from lsn_core.analysis.findings import READING, read_findings, sentences
 from lsn_core.errors import LsnError
 from lsn_core.ui import states
 from lsn_core.ui.view import View
@@ -46,8 +46,8 @@ Iterative magnitude pruning with rewinding, as in Foroutan et al.,
 4. put what is left back to its pretrained value.
 
 Prunable are the matrices inside the transformer layers; never embeddings, normalisation, biases or the head. The
-score at a sparsity is that of the sub-network trained from the pretrained weights under its mask. The *dense*
-model is trained the same way without a mask. Controls: **random** keeps as many weights in every matrix, but
+score at a sparsity is that of the sub-network trained from the pretrained weights under its mask. The
+**unpruned model** (*dense* in tables) is trained the same way without a mask. Controls: **random** keeps as many weights in every matrix, but
 any; **base** keeps the largest pretrained weights and has seen no language at all.
 """,
     ),
@@ -153,6 +153,7 @@ def show_findings(content: View | states.Trouble) -> None:
     if found is None or found.empty:
         return
     st.header(f"What atlas {atlas.name} shows", anchor="findings")
+    st.caption(_readable(READING))
     told = sentences(found, lambda scope: scope_name(scope).lower())
     st.markdown("\n".join(f"- {_readable(sentence)}" for sentence in told))
     st.caption(

@@ -44,7 +44,7 @@ def core_sentence(size: CoreSize, sparsity: float, where: str) -> str:
     else:
         text = (
             f"With {100 * sparsity:g} % of the weights removed, a sub-network keeps {size.kept:,.0f} "
-            f"weights{usual} {where}. At least {size.k} of {size.n} languages keep {number}, "
+            f"weights{usual} {where}. At least {size.k} of {size.n} languages keep {number}, that is "
             f"**{per_cent(percent.mean())}** as many{seeds}"
         )
     chance, reference = (100 * each.mean() / size.kept for each in (size.chance, size.reference))

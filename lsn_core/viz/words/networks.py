@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lsn_core.analysis.core_scores import CoreScores
+from lsn_core.analysis.core_scores import CoreScores, keepers_words
 from lsn_core.analysis.networks import Difference, NetworkScores
-from lsn_core.viz.labels import everyone, metric_name, signed
+from lsn_core.viz.labels import metric_name, signed
 from lsn_core.viz.words.core import per_cent
 
 DIGITS = 3  # of a score and of a difference of scores
@@ -17,8 +17,7 @@ DIGITS = 3  # of a score and of a difference of scores
 def core_score_sentence(found: CoreScores) -> str:
     """Markdown on what a core scores after training, beside the networks it is held against."""
     which, networks = found.which, found.networks
-    n = len(which.members)
-    who = everyone(n) if which.at_least == n else f"at least {which.at_least} of {n} languages"
+    who = keepers_words(which.at_least, len(which.members))
     size = f"{found.kept['core']:,.0f} weights"
     if "own" in found.kept:
         share = per_cent(100 * found.kept["core"] / found.kept["own"])
