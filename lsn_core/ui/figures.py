@@ -13,6 +13,7 @@ from lsn_core.analysis.provenance import Origin
 from lsn_core.ui import pins, shell, store
 from lsn_core.ui.view import View
 from lsn_core.viz.described import SVG_TITLE, Described, chart_config, to_csv
+from lsn_core.viz.labels import unbroken
 from lsn_core.viz.report import Exhibit, figure_html
 
 _REFUSED = "pin_refused_"
@@ -45,8 +46,8 @@ _SAVE_SVG = st.components.v2.component(
 
 def say(sentence: str) -> None:
     """Write the sentence that says what the next figures show; it goes with them into a report."""
-    st.markdown(sentence)
-    shell.frame().sentence = sentence
+    shell.frame().sentence = unbroken(sentence)
+    st.markdown(shell.frame().sentence)
 
 
 def figure_block(
@@ -75,7 +76,7 @@ def figure_block(
             alt=about.alt,
             **select,
         )
-        st.caption(about.how)
+        st.caption(unbroken(about.how))
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"save_{key}"):
             st.download_button(
                 "CSV",

@@ -28,10 +28,19 @@ STYLE = """
     [data-testid="stMainBlockContainer"] { padding-left: 2rem; padding-right: 2rem; padding-bottom: 3rem; max-width: 1400px; }
     @media (max-width: 640px) {
         [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
+        /* The longest title leaves room for the link beside it. */
+        [data-testid="stMainBlockContainer"] h1 { font-size: 1.3rem; }
+        .st-key-corner { gap: 0.25rem; }
     }
     /* Streamlit's own 0.6 leaves small text below the contrast that WCAG asks for. */
     [data-testid="stApp"] [data-testid="stCaptionContainer"] { opacity: 0.82; }
     [data-testid="stCaptionContainer"] code { color: inherit; font-size: 0.92em; }
+    /* Code goes to the next line as a whole, not broken at the hyphens of an option; only what is longer than a line
+       is broken. In a command each option is a token. */
+    :not(pre) > code, [data-testid="stCode"] .token.parameter { display: inline-block; max-width: 100%; }
+    [data-testid="stCode"] .token { color: inherit !important; }
+    /* A list to choose from is as high as the choices side by side that stand beside it. */
+    .st-key-controls [data-testid="stSelectbox"] [role="group"] { height: 30px; min-height: 30px; }
     .st-key-fetch, .st-key-keeper { display: none; }
     /* A run is looked at again every second: it must not fade each time. */
     .st-key-run_panel [data-stale="true"] { opacity: 1 !important; }

@@ -296,13 +296,19 @@ def note_old_tables() -> None:
     )
 
 
+def show_command(command: str) -> None:
+    """A command to be copied. As "batch" its options are told apart, hyphens and all, so that lines break between
+    them."""
+    st.code(command, language="batch", wrap_lines=True)
+
+
 def show(trouble: Trouble, name: str = "trouble") -> None:
     """Draw it; where a page has several, each needs a name of its own."""
     with st.container(border=True, key=name):
         st.header(trouble.heading, anchor=False)
         st.markdown(trouble.text)
         for command in trouble.commands:
-            st.code(command, language=None, wrap_lines=True)
+            show_command(command)
         if trouble.ways:
             with st.container(horizontal=True, key=f"{name}_ways"):
                 for way in trouble.ways:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from lsn_core.languages import language, relatives
@@ -102,6 +103,11 @@ def over_seeds(seeds: Sequence[int]) -> str:
     if len(seeds) == 1:
         return f"Seed {seeds[0]} only"
     return f"Mean over seeds {', '.join(map(str, seeds))}"
+
+
+def unbroken(text: str) -> str:
+    """The text with each number and its per cent sign held together where a line ends."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
 def signed(value: float, digits: int) -> str:

@@ -34,7 +34,7 @@ class LanguageRounds:
 def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
     """Languages by rounds: a cell fills as its tickets get there, grey is not done yet, outlined is being trained.
 
-    The first round trains the whole model, the k-th after it removes k tenths of the weights.
+    The first round trains the unpruned model, the k-th after it removes k tenths of the weights.
     """
     columns = len(rows[0].done)
     share = np.array([np.divide(row.done, np.maximum(row.tickets, 1)) for row in rows])
@@ -120,7 +120,7 @@ def _mark(row: LanguageRounds, column: int) -> str:
 
 
 def _hover(row: LanguageRounds, column: int) -> str:
-    what = f"{10 * column} % removed" if column else "the whole model"
+    what = f"{10 * column} % removed" if column else "the unpruned model"
     text = f"<b>{plain_name(row.language)}</b>, {what}<br>{row.done[column]} of {row.tickets[column]} done"
     return f"{text}, {row.working[column]} being trained" if row.working[column] else text
 

@@ -13,7 +13,7 @@ from lsn_core.viz.drawing import scatter
 from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
 HEIGHT = 300  # px
-REMOVED = "weights removed, % (0: the whole model)"
+REMOVED = "weights removed, % (0: the unpruned model)"
 
 
 @dataclass(frozen=True)

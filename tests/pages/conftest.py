@@ -68,6 +68,11 @@ def charts(app: AppTest) -> list[Any]:
 
 
 def said(app: AppTest) -> str:
-    """All that is written on the page."""
+    """All that is written on the page, with plain spaces."""
     blocks = (app.markdown, app.caption, app.header, app.subheader, app.info, app.warning, app.code)
-    return "\n".join(element.value for kind in blocks for element in kind)
+    return "\n".join(plain(element.value) for kind in blocks for element in kind)
+
+
+def plain(text: str) -> str:
+    """The text with a plain space where no line may end."""
+    return text.replace("\N{NO-BREAK SPACE}", " ")

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.ticket import TicketKey
-from tests.pages.conftest import FEW, Visit, charts, said
+from tests.pages.conftest import FEW, Visit, charts, plain, said
 
 KEYS = {"core_bars", "core_alone", "core_sets", "core_places"}
 
@@ -99,7 +99,7 @@ def test_sentence_is_what_counting_weight_by_weight_gives(
         name: 100 * np.mean([found[name][k:].sum() for found in seeds]) / kept
         for name in ("counts", "reference", "chance")
     }
-    text = next(m.value for m in app.markdown if "would give" in m.value)
+    text = plain(next(m.value for m in app.markdown if "would give" in m.value))
     assert f"**{np.mean(core):,.0f}**" in text
     assert f"{kept:,.0f} weights" in text
     assert f"mean over 2 seeds; {min(core):,.0f} to {max(core):,.0f}" in text

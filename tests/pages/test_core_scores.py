@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from lsn_core.analysis.core_scores import core_rows
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.ticket import TicketKey
-from tests.pages.conftest import FEW, Visit, charts, said
+from tests.pages.conftest import FEW, Visit, charts, plain, said
 from tests.synthetic_atlas import write_core_scores
 
 NAMES = {"en": "English", "de": "German", "fr": "French", "sw": "Swahili"}
@@ -39,7 +39,9 @@ def figures(app: AppTest) -> dict[str, dict[str, Any]]:
 
 
 def score_words(app: AppTest) -> str:
-    return next(m.value for m in app.markdown if m.value.startswith("Trained on one")).replace("−", "-")
+    return plain(next(m.value for m in app.markdown if m.value.startswith("Trained on one"))).replace(
+        "−", "-"
+    )
 
 
 def by_language(table: pd.DataFrame, control: str) -> pd.DataFrame:
@@ -155,7 +157,7 @@ def test_sets_are_counted_as_weight_by_weight(visit: Visit, atlases: Path) -> No
     measured = next(trace for trace in shown["data"] if trace["name"] == "measured")
     assert measured["y"] == sorted((value for value in means.values() if value), reverse=True)[:15]
     whole = sum(means.values())
-    text = next(m.value for m in app.markdown if "All 4 languages keep the same" in m.value)
+    text = plain(next(m.value for m in app.markdown if "All 4 languages keep the same" in m.value))
     assert f"**{whole:,.0f}** ({100 * whole / atlas.layout.size:.1f} %)" in text
     best = max(means, key=lambda chosen: means[chosen])
     assert f"({means[best]:,.0f})" in text.split("most: ")[1].split(";")[0]

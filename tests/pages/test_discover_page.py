@@ -131,11 +131,14 @@ def test_cost_is_what_is_missing_and_as_long_as_earlier_ones_took(visit: Visit, 
     text = next(m.value for m in app.markdown if "training steps" in m.value)
     assert "**6 sub-networks**, of which 4 are in the atlas already" in text
     steps = (6 - 4) * (9 + 1) * 60
-    assert "That makes 20 rounds of 60 steps: **1,200 training steps** in all" in text
+    assert "Over 2 sub-networks that makes 20 rounds of 60 steps: **1,200 training steps** in all" in text
     took = [h.provenance["seconds"] for h in Atlas.open(root / "demo").headers() if h.key.method == "imp"]
     span = np.array([np.median(took), min(took), max(took)]) / 600 * steps / min(2, usable_cores())
     words = [duration(seconds) for seconds in span]
-    assert f"About **{words[0]}** here ({words[1]} to {words[2]}), judged by 22 earlier ones" in text
+    assert (
+        f"About **{words[0]}** here ({words[1]} to {words[2]}), judged by 22 sub-networks found in the model demo before"
+        in text
+    )
 
 
 def test_nothing_is_left_where_all_is_there(visit: Visit, root: Path) -> None:

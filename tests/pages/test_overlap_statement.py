@@ -18,7 +18,7 @@ DIGITS = {"neutrality": 2, "above-reference": 4, "above-chance": 3, "jaccard": 3
 
 
 def statement(app: AppTest) -> str:
-    return next(m.value for m in app.markdown if m.value.startswith("With 50 %"))
+    return next(m.value for m in app.markdown if m.value.startswith("With 50"))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from lsn_core.masks.foreign.exchange import keep_imported, write_mask_file
 from lsn_core.masks.foreign.inspection import inspect_foreign
 from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import BASE_KEY, TicketKey
-from tests.pages.conftest import Visit, said
+from tests.pages.conftest import Visit, plain, said
 from tests.pages.recount import SHIPPED, Shared, read, resamples, values
 from tests.pages.test_upload_page import mixture, packed, send
 from tests.synthetic_atlas import MODEL, make_atlas, write_core_scores, write_transfer
@@ -76,7 +76,7 @@ def line(app: AppTest, start: str) -> str:
     (found,) = [
         part
         for element in (*app.markdown, *app.caption)
-        for part in element.value.split("\n\n")
+        for part in plain(element.value).split("\n\n")
         if part.startswith(start)
     ]
     return found.replace("−", "-")

@@ -72,7 +72,7 @@ def test_sentence_is_computed_from_the_table(visit: Visit, atlases: Path, kind: 
     app = visit("transfer", atlas="transfer", carried=kind)
     assert not app.exception
     assert app.title[0].value == "Transfer"
-    text = signs(next(m.value for m in app.markdown if m.value.startswith("With 50 %")))
+    text = signs(next(m.value for m in app.markdown if m.value.startswith("With 50")))
     rows = rows_of(atlases)
     cells = losses(rows, kind)
     whose = "its own sub-network" if kind == "mask" else "the target's own"

@@ -19,7 +19,7 @@ from lsn_core.masks.atlas import Atlas
 from lsn_core.ui.controls import clicked_clade
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.measures import MEASURES
-from tests.pages.conftest import FEW, Visit, charts, said
+from tests.pages.conftest import FEW, Visit, charts, plain, said
 from tests.synthetic_atlas import make_atlas
 
 
@@ -97,7 +97,7 @@ def test_cut_says_its_groups_and_their_support(visit: Visit, atlases: Path, grou
     flat = hierarchy.fcluster(expected.linkage, groups, "maxclust")
     members = [{expected.labels[k] for k in np.flatnonzero(flat == number)} for number in set(flat)]
     several = [group for group in members if len(group) > 1]
-    text = next(m.value for m in app.markdown if "cut" in m.value.lower())
+    text = plain(next(m.value for m in app.markdown if "cut" in m.value.lower()))
     if groups == 1:
         assert "all languages in one group" in text
     elif not several:

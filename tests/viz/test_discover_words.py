@@ -19,13 +19,16 @@ UNDER_WAY = {"atlas": "mine", "seconds_left": None, "message": "", "training": T
         ),
         ((3, 1, 20, 9, 30), ", of which one is in the atlas already. "),
         ((1, 0, 2, 1, 1), "That makes 2 rounds of 1 step: **2 training steps** in all."),
-        ((1, 0, 2, 1, 1), "trained 2 times: once as the whole model, and once at each of 1 sparsity."),
+        ((1, 0, 2, 1, 1), "trained 2 times: once unpruned, and once at each of 1 sparsity."),
         ((2, 1, 9, 9, 1), "Each is trained 9 times: once at each of 9 sparsities. That makes 9 rounds"),
         (
             (2, 0, 19, 9, 1),
-            "trained once at each of 9 sparsities, and all but the random ones once as the whole",
+            "trained once at each of 9 sparsities, and all but the random ones once unpruned. Over 2 sub-networks that makes 19",
         ),
-        ((88, 0, 880, 9, 10_000), "880 rounds of 10,000 steps: **8,800,000 training steps** in all."),
+        (
+            (88, 0, 880, 9, 10_000),
+            "Over 88 sub-networks that makes 880 rounds of 10,000 steps: **8,800,000 training steps** in all.",
+        ),
     ],
 )
 def test_cost(numbers: tuple[int, int, int, int, int], says: str) -> None:
@@ -34,10 +37,11 @@ def test_cost(numbers: tuple[int, int, int, int, int], says: str) -> None:
 
 def test_time() -> None:
     assert time_sentence(90, 60, 400, 5, "m") == (
-        "About **2 min** here (1 min to 7 min), judged by 5 earlier ones of the model m."
+        "About **2 min** here (1 min to 7 min), judged by 5 sub-networks found in the model m before."
     )
     assert (
-        time_sentence(90, 90, 90, 1, "m") == "About **2 min** here, judged by one earlier one of the model m."
+        time_sentence(90, 90, 90, 1, "m")
+        == "About **2 min** here, judged by one sub-network found in the model m before."
     )
 
 

@@ -10,9 +10,11 @@ from lsn_core.viz.labels import (
     language_label,
     language_line,
     listed,
+    over_seeds,
     p_value,
     scope_name,
     task_name,
+    unbroken,
 )
 
 
@@ -61,3 +63,14 @@ def test_branches_stand_under_their_languages() -> None:
 
 def test_small_p_values_keep_a_digit() -> None:
     assert [p_value(p) for p in (1.0, 0.194, 0.0331, 0.0001)] == ["1.00", "0.19", "0.03", "0.0001"]
+
+
+def test_a_number_keeps_its_per_cent_sign() -> None:
+    assert unbroken("With 50 % of 3, that is **1.5 %**, % alone") == (
+        "With 50\N{NO-BREAK SPACE}% of 3, that is **1.5\N{NO-BREAK SPACE}%**, % alone"
+    )
+
+
+def test_one_seed_is_no_mean() -> None:
+    assert over_seeds([1]) == "Seed 1 only"
+    assert over_seeds([0, 1, 2]) == "Mean over seeds 0, 1, 2"

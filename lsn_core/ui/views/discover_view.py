@@ -43,7 +43,8 @@ OFF = (
 )
 MODEL_HELP = "The multilingual model to look into. `demo` is small and comes with this software."
 DATA_HELP = (
-    "What the model learns from. `cldr` is embedded: dates, amounts, names and lists in every language. A name that "
+    "What the model learns from. With the program comes text made from CLDR, on the command line `cldr`: dates, "
+    "amounts, names and lists in every language. A name that "
     "begins with `hub:` is fetched from the hub when the run starts."
 )
 METHOD_HELP = (
@@ -152,7 +153,7 @@ def _panel(there: Board, job: Job, may: bool) -> None:
                 else:
                     st.caption("The first score comes with the end of the first round.")
         with st.expander("Command and log"):
-            st.code(command_line(job.command), language=None, wrap_lines=True)
+            states.show_command(command_line(job.command))
             st.code(
                 there.log(job.id, LOG_LINES) or "Nothing was written yet.", language=None, wrap_lines=True
             )
@@ -231,7 +232,7 @@ def rounds(job: Job, shown: Snapshot) -> tuple[go.Figure, Described]:
             if several
             else "."
         )
-        + " Outlined: being trained now. Grey: not done yet. At 0 the whole model is trained, for comparison.",
+        + " Outlined: being trained now. Grey: not done yet. At 0 the unpruned model is trained, for comparison.",
         table=pd.DataFrame(
             [
                 (t.task, t.language, t.method, t.seed, t.state, t.rounds, shown.rounds + 1 - t.first)
@@ -290,7 +291,7 @@ def live_scores(job: Job, shown: Snapshot, lines: list[ScoreLine]) -> tuple[go.F
     about = Described(
         name=f"scores-{job.atlas}-{job.id}",
         alt=f"{metric} by share of weights removed, a line a language; the last so far: {latest}.",
-        how=f"{metric_line(metric)} on texts not trained on; at 0 the whole model. "
+        how=f"{metric_line(metric)} on texts not trained on; at 0 the unpruned model. "
         + ("Mean over the seeds that are there so far, whiskers from lowest to highest." if several else ""),
         table=pd.DataFrame(
             [
@@ -325,7 +326,7 @@ def ask(given: Offers, address: Address) -> tuple[Choices, dict[str, st.delta_ge
             "Text",
             list(known),
             key="run_data",
-            format_func=lambda name: "cldr (embedded)" if name == "cldr" else name,
+            format_func=lambda name: "Comes with the program (CLDR)" if name == "cldr" else name,
             persist_state="session",
             help=DATA_HELP,
         )
@@ -444,7 +445,7 @@ def offer_start(there: Board, given: Offers, chosen: Choices, verdict: form.Verd
     if verdict.wrong:
         st.caption("The command, and the start, come when what is marked above is set right.")
     else:
-        st.code(command_line(command), language=None, wrap_lines=True)
+        states.show_command(command_line(command))
         st.caption(
             f"This is what runs, in the folder above `{given.root.name}/`"
             + (", with `--progress FILE` added so that this page can follow it." if may else ".")

@@ -168,11 +168,11 @@ def show_findings(content: View | states.Trouble) -> None:
 
 
 def _readable(sentence: str) -> str:
-    """A finding as the pages write: tasks in words, a true minus, a space before per cent."""
+    """A finding as the pages write: tasks in words, a true minus, a space before per cent at which no line ends."""
 
     def in_words(found: re.Match[str]) -> str:
         first, *others = map(task_name, found[1].split(" and "))
         return f"**{' and '.join([first, *(f'{name[:1].lower()}{name[1:]}' for name in others)])}**"
 
     named = re.sub(r"^\*\*([^*]+)\*\*", in_words, sentence)
-    return re.sub(r"(?<=\d)%", " %", re.sub(r"(?<![\w.])-(?=\d)", "−", named))
+    return re.sub(r"(?<=\d)%", "\N{NO-BREAK SPACE}%", re.sub(r"(?<![\w.])-(?=\d)", "−", named))

@@ -18,7 +18,7 @@ _PHASES = {
 def cost_sentence(tickets: int, there: int, rounds: int, levels: int, steps_a_round: int | None) -> str:
     """Markdown on what is to be trained: `there` of the tickets are finished, each has so many levels.
 
-    `rounds` are those of all that are missing. A random one is not trained as the whole model, as its twin is.
+    `rounds` are those of all that are missing. A random one is not trained unpruned, as its twin is.
     `steps_a_round` is None where a round's length is known only when the text is read.
     """
     if not tickets:
@@ -30,12 +30,12 @@ def cost_sentence(tickets: int, there: int, rounds: int, levels: int, steps_a_ro
         return f"{text}Nothing is left to train."
     at_each = f"once at each of {_count(levels, 'sparsity', 'sparsities')}"
     if rounds == left * (levels + 1):
-        times = f"{levels + 1} times: once as the whole model, and {at_each}"
+        times = f"{levels + 1} times: once unpruned, and {at_each}"
     elif rounds == left * levels:
         times = f"{_count(levels, 'time')}: {at_each}"
     else:
-        times = f"{at_each}, and all but the random ones once as the whole model"
-    text += f"Each is trained {times}. That makes "
+        times = f"{at_each}, and all but the random ones once unpruned"
+    text += f"Each is trained {times}. {'That' if left == 1 else f'Over {left:,} sub-networks that'} makes "
     if steps_a_round is None:
         return f"{text}**{_count(rounds, 'round')}**; how many steps each has is known when the text is read."
     return (
@@ -48,8 +48,8 @@ def time_sentence(middle: float, low: float, high: float, tickets: int, model: s
     """Markdown on how long it may take, in seconds, as the median, fastest and slowest of earlier tickets say."""
     ends = duration(low), duration(high)
     span = f" ({ends[0]} to {ends[1]})" if ends[0] != ends[1] else ""
-    earlier = f"{tickets} earlier ones" if tickets > 1 else "one earlier one"
-    return f"About **{duration(middle)}** here{span}, judged by {earlier} of the model {model}."
+    earlier = f"{tickets} sub-networks" if tickets > 1 else "one sub-network"
+    return f"About **{duration(middle)}** here{span}, judged by {earlier} found in the model {model} before."
 
 
 UNKNOWN_TIME = "How long it takes is known after the first round: nothing was found in this model here yet."
