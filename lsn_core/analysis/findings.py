@@ -330,11 +330,13 @@ def _relatives(row: Any) -> str:
 
 
 def _distances(rows: pd.DataFrame) -> str:
-    parts = [
-        f"{row.subject}: {_answer(row, 'yes' if row.value < 0 else 'no, it rises')} (ρ = {row.value:+.2f}, {_tested(row)})"
-        for row in rows.itertuples()
-    ]
-    return f"Does neutrality fall with the distance between languages? By Mantel tests, with {'; with '.join(parts)}."
+    parts = "; with ".join(map(_distance, rows.itertuples()))
+    return f"Does neutrality fall with the distance between languages? By Mantel tests, with {parts}."
+
+
+def _distance(row: Any) -> str:
+    answer = _answer(row, "yes" if row.value < 0 else "no, it rises")
+    return f"{row.subject}: {answer} (ρ = {row.value:+.2f}, {_tested(row)})"
 
 
 def _transfer(row: Any) -> str:
@@ -405,9 +407,7 @@ def _answer(row: Any, shown: str) -> str:
 def _tested(row: Any) -> str:
     if np.isnan(row.p):
         return "not testable"
-    return (
-        f"p {_p_value(row.p)}, {_p_value(row.p_adjusted).removeprefix('= ')} adjusted for the number of tests"
-    )
+    return f"p {_p_value(row.p)}, {_p_value(row.p_adjusted).removeprefix('= ')} adjusted"
 
 
 def _p_value(value: float) -> str:

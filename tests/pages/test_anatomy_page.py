@@ -18,7 +18,7 @@ from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import BASE_KEY, Ticket, TicketKey
 from lsn_core.ui.controls import clicked_matrix
 from lsn_core.ui.uploads import Upload
-from tests.pages.conftest import FEW, Visit, charts, said
+from tests.pages.conftest import FEW, Visit, charts, plain, said
 from tests.synthetic_atlas import make_atlas, make_layout, write_transfer
 
 MAPS = {"anatomy_left", "anatomy_right", "anatomy_both"}
@@ -85,7 +85,7 @@ def check_sentences(app: AppTest, root: Path, atlas: str) -> None:
     assert not app.warning
     first, second, base = (mask_of(root, code, atlas) for code in ("en", "fr", "base"))
     places = {m.name: f"the {m.component} matrix of {m.stack} layer {m.layer}" for m in first.layout.matrices}
-    said_of = [part for m in app.markdown for part in m.value.split("\n\n")]
+    said_of = [part for m in app.markdown for part in plain(m.value).split("\n\n")]
     for name, mask in (("English", first), ("French", second)):
         density = {m: mask[m].mean() for m in mask.layout.names}
         most, least = max(density, key=density.__getitem__), min(density, key=density.__getitem__)
