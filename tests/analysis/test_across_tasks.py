@@ -97,8 +97,8 @@ def test_words_follow_the_interval(atlas: Atlas) -> None:
     for value, low, high, words in (
         (0.2, 0.1, 0.3, "Another language sets sub-networks further apart than another task"),
         (-0.2, -0.3, -0.1, "Another task sets sub-networks further apart than another language"),
-        (0.1, -0.1, 0.3, "is not shown"),
-        (0.1, np.nan, np.nan, "is not shown"),
+        (0.1, -0.1, 0.3, "There is no evidence on whether task or language"),
+        (0.1, np.nan, np.nan, "There is no evidence on whether task or language"),
     ):
         changed = table.copy()
         changed.loc[last, ["value", "low", "high"]] = value, low, high
@@ -117,6 +117,6 @@ def test_core_scores_stand_in_findings_and_card(tmp_path: Path) -> None:
     told = [line for line in sentences(table) if line.startswith("Trained by itself")]
     assert len(told) == 4
     for row, line in zip(rows.itertuples(), told, strict=True):
-        assert f"{row.value:+.3f} against" in line
-        assert ("no difference is shown" in line) == (row.low <= 0 <= row.high)
+        assert f"{abs(row.value):.3f} {'higher' if row.value > 0 else 'lower'} than" in line
+        assert ("no evidence for a difference" in line) == (row.low <= 0 <= row.high)
     assert told[1] in (made.path / CARD_FILE).read_text()
