@@ -91,7 +91,7 @@ def check_sentences(app: AppTest, root: Path, atlas: str) -> None:
         most, least = max(density, key=density.__getitem__), min(density, key=density.__getitem__)
         inside = sum((mask[m] & base[m]).sum() for m in mask.layout.names) / mask.kept
         (line,) = [part for part in said_of if part.startswith(f"**{name}** keeps")]
-        assert f"keeps **{per_cent(mask.density)}** of all weights" in line
+        assert f"keeps **{per_cent(mask.density)}** of all prunable weights" in line
         assert f"the fullest is {places[most]} ({per_cent(density[most])})" in line
         assert f"the emptiest {places[least]} ({per_cent(density[least])})" in line
         assert f"the pretrained weights alone would keep {per_cent(inside)} too" in line
@@ -177,7 +177,8 @@ def test_heads_are_blocks_of_rows_or_of_columns(
     assert everywhere.shape == (6, 5)
     assert everywhere[2] == pytest.approx([*expected, 100 * bits.mean()], rel=1e-5)
     assert len(shown["anatomy_picture_1"]["layout"]["shapes"]) == 3
-    assert f"Of the 24 heads, English keeps most of the {component} weights in head" in said(app)
+    assert f"English keeps the largest share of a head's {component} weights in head" in said(app)
+    assert "there are 24 heads" in said(app)
 
 
 @pytest.mark.parametrize("atlas", ["demo", "odd-heads"])
@@ -192,14 +193,15 @@ def test_feed_forward_matrix_still_shows_heads_of_attention(visit: Visit) -> Non
     app = visit("anatomy", atlas="headed", matrix="encoder.0.feed-forward in")
     assert not app.exception
     assert {"anatomy_all_heads"} == {key for key in figures(app) if "heads" in key}
-    assert "most of the query weights" in said(app)
+    assert "share of a head's query weights" in said(app)
 
 
 def test_side_bar_leads_until_something_is_chosen(visit: Visit) -> None:
     app = visit("anatomy", languages="de.sw", sparsity="80")
     assert "**German** keeps **20.0 %**" in said(app)
     assert "**Swahili** keeps **20.0 %**" in said(app)
-    assert "Both follow the side bar" in said(app)
+    assert "Both follow the side bar's task, method, sparsity" in said(app)
+    assert "German: seed 0, 80 % removed." in said(app)
     app.selectbox(key="left_of").set_value("mlm-fr-imp-s1").run()
     assert "**French** keeps **20.0 %**" in said(app)
     assert app.query_params["left"] == "mlm-fr-imp-s1@80"
@@ -219,6 +221,8 @@ def test_side_bar_leads_until_something_is_chosen(visit: Visit) -> None:
     assert "**German** keeps **70.0 %**" in said(app)
     app.selectbox(key="right_of").set_value("none").run()
     assert app.query_params["right"] == "none"
+    assert "The first follows the side bar" in said(app)
+    assert "there is no second" in said(app)
     assert set(figures(app)) == {"anatomy_left", "anatomy_picture_1"} | LINES
 
 
