@@ -116,7 +116,7 @@ def test_group_control_leaves_its_languages_on_every_page(visit: Visit) -> None:
     app = visit("tree", measure="neutrality")
     assert "Show only these languages" not in [button.label for button in app.button]
     app.selectbox(key="group").set_value("en.fr.de").run()
-    assert re.search(r"\*\*(\w+, \w+ and \w+)\*\* join at 1 − neutrality = 0\.\d{3}; ", said(app))
+    assert re.search(r"\*\*(\w+, \w+ and \w+)\*\* join at 1 − neutrality = 0\.\d{4}; ", said(app))
     press(app, "Show only these languages")
     assert set(app.session_state["languages"]) == {"en", "de", "fr"}
     assert app.query_params["languages"] == "en.fr.de"

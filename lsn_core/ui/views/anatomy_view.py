@@ -178,10 +178,8 @@ def compared_map(anatomy: Anatomy, show: str, chosen: Matrix) -> tuple[go.Figure
     if show == "difference":
         first, second = _on_bar(anatomy)
         title = f"density, {first} − {second}, percentage points"
-    if show == "shared":
-        shown = colours(title, grid, 1, (0.0, 100.0))
-    else:
-        shown = around_zero(title, grid, 1)
+    whole = show == "shared"
+    shown = colours(title, grid, 1, (0.0, 100.0)) if whole else around_zero(title, grid, 1)
     names = f"{anatomy.names[0]} and {words.within(anatomy.names[1])}"
     of_both = "weights that both keep, in per cent of those that either keeps (Jaccard index)"
     how = {
