@@ -134,11 +134,11 @@ def lines_figure(
     large = count <= POINTS_UP_TO
     # Rings of the second around dots of the first: where the two agree, both are seen.
     for line, marker in (
-        (left, {"size": 9 if large else 4, "color": theme.first, "symbol": "circle"}),
+        (left, {"size": 9 if large else 3.5, "color": theme.first, "symbol": "circle"}),
         (
             right,
-            {"size": 14 if large else 7, "color": theme.second, "symbol": "circle-open"}
-            | {"line": {"width": 1.5 if large else 1}},
+            {"size": 14 if large else 6, "color": theme.second, "symbol": "circle-open"}
+            | {"line": {"width": 1.5 if large else 0.75}},
         ),
     ):
         if line is None:
