@@ -84,8 +84,13 @@ def check_sentences(app: AppTest, root: Path, atlas: str) -> None:
     assert not app.exception
     assert not app.warning
     first, second, base = (mask_of(root, code, atlas) for code in ("en", "fr", "base"))
-    places = {m.name: f"the {m.component} matrix of {m.stack} layer {m.layer}" for m in first.layout.matrices}
-    said_of = [part for m in app.markdown for part in m.value.split("\n\n")]
+    places = {
+        m.name: f"the {m.component} matrix of {m.stack} layer {m.layer}".replace(
+            "feed-forward ", "feed-forward-"
+        )
+        for m in first.layout.matrices
+    }
+    said_of = said(app).replace("\n\n", "\n").split("\n")
     for name, mask in (("English", first), ("French", second)):
         density = {m: mask[m].mean() for m in mask.layout.names}
         most, least = max(density, key=density.__getitem__), min(density, key=density.__getitem__)

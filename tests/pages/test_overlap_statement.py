@@ -18,7 +18,8 @@ DIGITS = {"neutrality": 2, "above-reference": 4, "above-chance": 3, "jaccard": 4
 
 
 def statement(app: AppTest) -> str:
-    return next(m.value for m in app.markdown if m.value.startswith("With 50 %"))
+    texts = (m.value.replace("\u00a0", " ") for m in app.markdown)
+    return next(text for text in texts if text.startswith("With 50 %"))
 
 
 @pytest.mark.parametrize(
