@@ -140,7 +140,7 @@ def test_way_from_a_cell_to_the_anatomy_of_its_pair(server: Server, visitor: Vis
     assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 11
     assert other.url == page.url
     page.locator(".st-key-menu").get_by_text("Overlap").click()
-    page.get_by_text("Arabic and Swahili overlap").wait_for()
+    page.get_by_text("Arabic and Swahili have a Jaccard index").wait_for()
 
 
 def test_matrix_and_sub_network_can_be_chosen_by_keyboard(server: Server, visitor: Visitor) -> None:
