@@ -144,8 +144,14 @@ def test_languages_stand_in_the_order_asked_for(
     assert [trace["name"] for trace in shown["data"] if trace.get("showlegend")] == [
         "Germanic", "Romance", "Bantu"
     ]  # fmt: skip
-    panels = figures(visit("overlap", order=order, by="layer", scope="all"))["overlap_map"]
+    app = visit("overlap", order=order, by="layer", scope="all")
+    panels = figures(app)["overlap_map"]
     assert panels["layout"]["yaxis"]["ticktext"] == expected
+    assert [note["text"] for note in panels["layout"]["annotations"]] == [f"Layer {k}" for k in range(6)]
+    assert "a language with itself, which is 1 by definition" in said(app)
+    assert "Weights counted over the whole model; mean over pairs of seeds (0, 1); 95 % intervals" in said(
+        app
+    )
     again = visit("overlap")
     again.segmented_control(key="order").set_value(order).run()
     assert figures(again)["overlap_map"] == shown

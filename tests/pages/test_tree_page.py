@@ -108,8 +108,10 @@ def test_cut_says_its_groups_and_their_support(visit: Visit, atlases: Path, grou
         for group in several:
             assert f"in {100 * support[frozenset(group)]:.0f} % of the resamples" in text
             assert all(plain_name(code) in text for code in group)
-    shapes = json.loads(charts(app)[0].proto.spec)["layout"].get("shapes", [])
-    assert len(shapes) == (groups > 1)
+    layout = json.loads(charts(app)[0].proto.spec)["layout"]
+    assert len(layout.get("shapes", [])) == (groups > 1)
+    start = layout["xaxis"]["range"][1]
+    assert (f"the axis begins at 1 − neutrality = {start:.4f}, not at 0" in said(app)) == (start > 0)
 
 
 def test_group_control_leaves_its_languages_on_every_page(visit: Visit) -> None:
