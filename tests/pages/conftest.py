@@ -68,6 +68,6 @@ def charts(app: AppTest) -> list[Any]:
 
 
 def said(app: AppTest) -> str:
-    """All that is written on the page, with plain spaces."""
+    """All that is written on the page."""
     blocks = (app.markdown, app.caption, app.header, app.subheader, app.info, app.warning, app.code)
-    return "\n".join(element.value for kind in blocks for element in kind).replace("\u00a0", " ")
+    return "\n".join(element.value for kind in blocks for element in kind)

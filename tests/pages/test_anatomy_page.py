@@ -79,23 +79,23 @@ def jaccards(first: Mask, second: Mask, base: Mask) -> tuple[float, float, float
     return float(both / either), reference / (kept - reference), chance / (kept - chance)
 
 
+def unhyphened(text: str) -> str:
+    """The text with components called as in the atlas."""
+    return text.replace("feed-forward-", "feed-forward ")
+
+
 def check_sentences(app: AppTest, root: Path, atlas: str) -> None:
     """What is written of English beside French, against the bits."""
     assert not app.exception
     assert not app.warning
     first, second, base = (mask_of(root, code, atlas) for code in ("en", "fr", "base"))
-    places = {
-        m.name: f"the {m.component} matrix of {m.stack} layer {m.layer}".replace(
-            "feed-forward ", "feed-forward-"
-        )
-        for m in first.layout.matrices
-    }
-    said_of = said(app).replace("\n\n", "\n").split("\n")
+    places = {m.name: f"the {m.component} matrix of {m.stack} layer {m.layer}" for m in first.layout.matrices}
+    said_of = [part for m in app.markdown for part in m.value.split("\n\n")]
     for name, mask in (("English", first), ("French", second)):
         density = {m: mask[m].mean() for m in mask.layout.names}
         most, least = max(density, key=density.__getitem__), min(density, key=density.__getitem__)
         inside = sum((mask[m] & base[m]).sum() for m in mask.layout.names) / mask.kept
-        (line,) = [part for part in said_of if part.startswith(f"**{name}** keeps")]
+        (line,) = [unhyphened(part) for part in said_of if part.startswith(f"**{name}** keeps")]
         assert f"keeps **{per_cent(mask.density)}** of all prunable weights" in line
         assert f"the fullest is {places[most]} ({per_cent(density[most])})" in line
         assert f"the emptiest {places[least]} ({per_cent(density[least])})" in line
@@ -104,7 +104,9 @@ def check_sentences(app: AppTest, root: Path, atlas: str) -> None:
     by_place = {m: (first[m] & second[m]).sum() / (first[m] | second[m]).sum() for m in first.layout.names}
     most, least = max(by_place, key=by_place.__getitem__), min(by_place, key=by_place.__getitem__)
     (line,) = [
-        part for part in said_of if part.startswith("Of the weights that either") and "share most" in part
+        unhyphened(part)
+        for part in said_of
+        if part.startswith("Of the weights that either") and "share most" in part
     ]
     assert f"both keep **{per_cent(measured)}**" in line
     assert f"alone would give {per_cent(reference)}, chance {per_cent(chance)}" in line

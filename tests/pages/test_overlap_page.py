@@ -46,7 +46,7 @@ def test_first_view_says_what_is_seen(visit: Visit, atlases: Path) -> None:
     assert not app.exception
     assert app.title[0].value == "Overlap"
     assert set(figures(app)) == {"overlap_map", "ranking"}
-    sentence = next(m.value for m in app.markdown if m.value.startswith("With 50\u00a0%"))
+    sentence = next(m.value for m in app.markdown if m.value.startswith("With 50 %"))
     counts = load_counts(Atlas.open(atlases / "demo"), 0.5, "mlm")
     found = language_matrix(counts, "neutrality")
     mean = found.value[np.triu_indices(len(FEW), 1)].mean()

@@ -18,8 +18,7 @@ DIGITS = {"neutrality": 2, "above-reference": 4, "above-chance": 3, "jaccard": 4
 
 
 def statement(app: AppTest) -> str:
-    texts = (m.value.replace("\u00a0", " ") for m in app.markdown)
-    return next(text for text in texts if text.startswith("With 50 %"))
+    return next(m.value for m in app.markdown if m.value.startswith("With 50 %"))
 
 
 @pytest.mark.parametrize(

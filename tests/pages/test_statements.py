@@ -72,11 +72,11 @@ def look(shelf: Path, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> Visit:
 
 
 def line(app: AppTest, start: str) -> str:
-    """The one paragraph that begins so, with a hyphen for the minus and plain spaces."""
+    """The one paragraph that begins so, with a hyphen for the minus."""
     (found,) = [
         part
         for element in (*app.markdown, *app.caption)
-        for part in element.value.replace("\u00a0", " ").split("\n\n")
+        for part in element.value.split("\n\n")
         if part.startswith(start)
     ]
     return found.replace("−", "-")

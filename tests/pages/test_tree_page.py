@@ -97,7 +97,7 @@ def test_cut_says_its_groups_and_their_support(visit: Visit, atlases: Path, grou
     flat = hierarchy.fcluster(expected.linkage, groups, "maxclust")
     members = [{expected.labels[k] for k in np.flatnonzero(flat == number)} for number in set(flat)]
     several = [group for group in members if len(group) > 1]
-    text = next(line for line in said(app).split("\n") if "cut" in line.lower())
+    text = next(m.value for m in app.markdown if "cut" in m.value.lower())
     if groups == 1:
         assert "all languages in one group" in text
     elif not several:

@@ -105,11 +105,11 @@ def test_names_of_places() -> None:
 def test_kept_sentence() -> None:
     own = Kept("English", 50.0, 100.0, {"the a": 0.63, "the b": 0.38, "the c": 0.5})
     assert kept_sentence(own, 0.993) == (
-        "**English** keeps **50.0\u00a0%** of all prunable weights; the fullest is the a (63.0\u00a0%), the emptiest the b "
-        "(38.0\u00a0%). Of what it keeps, the pretrained weights alone would keep 99.3\u00a0% too."
+        "**English** keeps **50.0 %** of all prunable weights; the fullest is the a (63.0 %), the emptiest the b "
+        "(38.0 %). Of what it keeps, the pretrained weights alone would keep 99.3 % too."
     )
     assert kept_sentence(Kept("English", 1.0, 4.0, {"the a": 0.25}), NAN) == (
-        "**English** keeps **25.0\u00a0%** of all prunable weights."
+        "**English** keeps **25.0 %** of all prunable weights."
     )
 
 
@@ -122,25 +122,25 @@ def test_shared_sentence() -> None:
     names = ("English", "French")
     places = {"the a": 0.9, "the b": 0.7, "the c": NAN}
     assert shared_sentence(names, shared(50, 50, 45, by_place=places)) == (  # type: ignore[arg-type]
-        "Of the weights that either keeps, both keep **81.8\u00a0%**; the pretrained weights alone would give "
-        "80.0\u00a0%, chance 30.0\u00a0%. They share most in the a (90.0\u00a0%) and least in the b (70.0\u00a0%)."
+        "Of the weights that either keeps, both keep **81.8 %**; the pretrained weights alone would give "
+        "80.0 %, chance 30.0 %. They share most in the a (90.0 %) and least in the b (70.0 %)."
     )
     unknown = shared_sentence(names, shared(50, 50, 45, reference=NAN))
     assert "pretrained" not in unknown
-    assert "; chance would give 30.0\u00a0%." in unknown
+    assert "; chance would give 30.0 %." in unknown
     assert shared_sentence(names, shared(20, 50, 19)).endswith(
-        ". English keeps fewer weights than French, so that at most 40.0\u00a0% could be shared; of its weights, "
-        "French keeps 95.0\u00a0%."
+        ". English keeps fewer weights than French, so that at most 40.0 % could be shared; of its weights, "
+        "French keeps 95.0 %."
     )
     assert "French keeps fewer weights than English" in shared_sentence(names, shared(50, 20, 19))
     assert shared_sentence(names, shared(50, 50, 50)) == "Both keep the very same weights."
     assert "nothing to share" in shared_sentence(names, shared(0, 0, 0))
-    assert "French keeps 0.0\u00a0%" in shared_sentence(names, shared(20, 50, 0))
+    assert "French keeps 0.0 %" in shared_sentence(names, shared(20, 50, 0))
 
 
 def test_an_empty_sub_network_beside_another() -> None:
     text = shared_sentence(("Empty", "French"), shared(0, 50, 0, reference=NAN))
-    assert text.startswith("Of the weights that either keeps, both keep **0.0\u00a0%**")
+    assert text.startswith("Of the weights that either keeps, both keep **0.0 %**")
     assert "nan" not in text
 
 
@@ -162,17 +162,15 @@ def test_band_is_told_from_the_background(theme: Theme) -> None:
 def test_lines_sentence() -> None:
     text = lines_sentence("English", "row", np.array([0.5, 0.9, 0.1]), 2 / 3)
     assert text == (
-        "English keeps the largest share in row 1 (90.0\u00a0%) and the smallest in row 2 (10.0\u00a0%); 66.7\u00a0% of the rows "
-        "lie outside the band, where 5\u00a0% would lie if its weights were drawn by lot."
+        "English keeps the largest share in row 1 (90.0 %) and the smallest in row 2 (10.0 %); 66.7 % of the rows "
+        "lie outside the band, where 5 % would lie if its weights were drawn by lot."
     )
-    assert (
-        lines_sentence("English", "head", np.full(3, 0.5), 0.0) == "Every head of English keeps 50.0\u00a0%."
-    )
+    assert lines_sentence("English", "head", np.full(3, 0.5), 0.0) == "Every head of English keeps 50.0 %."
 
 
 def test_heads_sentence() -> None:
     heads = {"encoder layer 0": np.array([0.2, 0.3]), "encoder layer 1": np.array([0.6, 0.1])}
     assert heads_sentence("English", "key", heads) == (
-        "English keeps the largest share of a head's key weights in head 0 of encoder layer 1 (60.0\u00a0%) and the "
-        "smallest in head 1 of encoder layer 1 (10.0\u00a0%); there are 4 heads."
+        "English keeps the largest share of a head's key weights in head 0 of encoder layer 1 (60.0 %) and the "
+        "smallest in head 1 of encoder layer 1 (10.0 %); there are 4 heads."
     )

@@ -86,7 +86,7 @@ def test_weak_clades_are_faint_and_the_whole_tree_has_no_number() -> None:
     numbers = one(fig, "support").text
     assert numbers[-1] == ""
     assert set(numbers) <= {"", " 100", " 20", " 90", " 10"}
-    assert "not established: in 20\u00a0% of the resamples" in one(fig, "clades").text[1]
+    assert "not established: in 20 % of the resamples" in one(fig, "clades").text[1]
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])

@@ -24,7 +24,7 @@ def test_tree_says_how_well_it_fits(correlation: float, said: str) -> None:
 def test_tree_names_firm_groups_smallest_first() -> None:
     firm = [["en", "de", "fr"], ["fa", "ur"]]
     text = words.tree_sentence(8, 0.9, firm, 1, "neutrality")
-    assert "at least 70\u00a0% of the resamples: Persian and Urdu; English, German and French." in text
+    assert "at least 70 % of the resamples: Persian and Urdu; English, German and French." in text
     assert "One other group is not, and is drawn thin and faint." in text
     assert "unknown" in words.tree_sentence(8, 0.9, None, 6, "neutrality")
     assert "No group" in words.tree_sentence(8, 0.9, [], 6, "neutrality")
@@ -33,11 +33,11 @@ def test_tree_names_firm_groups_smallest_first() -> None:
 @pytest.mark.parametrize(
     ("share", "said"),
     [
-        (1.0, "firm: in 100\u00a0%"),
+        (1.0, "firm: in 100 %"),
         (0.7, "firm"),
         (0.69, "uncertain"),
-        (0.5, "uncertain: in 50\u00a0%"),
-        (0.49, "not established: in 49\u00a0%"),
+        (0.5, "uncertain: in 50 %"),
+        (0.49, "not established: in 49 %"),
         (NAN, "unknown"),
     ],
 )
@@ -54,8 +54,8 @@ def test_cut_names_groups_and_languages_alone() -> None:
     ]
     text = words.cut_sentence(groups)
     assert text == (
-        "**Cut into 4 groups**: English and German (firm: in 90\u00a0% of the resamples); Persian, Urdu and Hindi (not "
-        "established: in 30\u00a0% of the resamples); Swahili and Chinese each alone."
+        "**Cut into 4 groups**: English and German (firm: in 90 % of the resamples); Persian, Urdu and Hindi (not "
+        "established: in 30 % of the resamples); Swahili and Chinese each alone."
     )
     weak = words.cut_sentence([Group(("sw",), NAN), Group(("en", "de"), 0.2)])
     assert "Swahili alone." in weak

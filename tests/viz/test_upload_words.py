@@ -40,13 +40,13 @@ def only(*places: int, **changes: object) -> Neighbours:
 def test_most_alike_with_all_it_is_held_against() -> None:
     text = neighbours_sentence(THREE, WHERE, ())
     assert "most like that of **Swahili**" in text
-    assert "over the whole model, both keep **0.970** (95\u00a0% interval 0.960 to 0.980)" in text
+    assert "over the whole model, both keep **0.970** (95 % interval 0.960 to 0.980)" in text
     assert (
         "pretrained weights alone would give 0.930 (two random sub-networks of these sizes would share 0.333)"
         in text
     )
-    assert "**more than that**, by 0.0400 (95\u00a0% interval of the difference +0.0300 to +0.0500)" in text
-    assert "Next is German with 0.950; in 98\u00a0% of the resamples" in text
+    assert "**more than that**, by 0.0400 (95 % interval of the difference +0.0300 to +0.0500)" in text
+    assert "Next is German with 0.950; in 98 % of the resamples" in text
     assert "weight for weight" not in text
 
 
@@ -70,7 +70,7 @@ def test_more_only_where_the_interval_says_so(low: float, high: float, says: str
     ("share", "says"),
     [
         (1.0, "in all of the resamples"),
-        (0.6, "But that it is the first is **not firm**: it is so in 60\u00a0%"),
+        (0.6, "But that it is the first is **not firm**: it is so in 60 %"),
         (np.nan, "How firm that order is is unknown"),
     ],
 )
@@ -109,17 +109,17 @@ def test_two_sparsities_are_told() -> None:
     assert levels_sentence(0.5004, 0.5, THREE, (0.5,)) == ""
     smaller = only(0, 1, possible=np.array([0.90, 0.91]))
     text = levels_sentence(0.45, 0.5, smaller, (0.3, 0.45, 0.5))
-    assert "removes 45\u00a0% of the weights" in text
-    assert "remove 50\u00a0%" in text
+    assert "removes 45 % of the weights" in text
+    assert "remove 50 %" in text
     assert "would reach 0.910 only" in text
     assert "takes both sparsities into account" in text
     unknown = dataclasses.replace(smaller, reference=np.full(2, np.nan))
-    assert "no mask of them at 45\u00a0%." in levels_sentence(0.45, 0.5, unknown, (0.3, 0.5))
-    assert "no mask of them at 45\u00a0% and 50\u00a0%." in levels_sentence(0.45, 0.5, unknown, ())
+    assert "no mask of them at 45 %." in levels_sentence(0.45, 0.5, unknown, (0.3, 0.5))
+    assert "no mask of them at 45 % and 50 %." in levels_sentence(0.45, 0.5, unknown, ())
 
 
 def test_where_it_keeps_most() -> None:
     text = density_sentence({"encoder.0": 51.0, "encoder.1": 20.44, "encoder.2": float("nan")})
-    assert "encoder layer 0 (51.0\u00a0%)" in text
-    assert "encoder layer 1 (20.4\u00a0%)" in text
+    assert "encoder layer 0 (51.0 %)" in text
+    assert "encoder layer 1 (20.4 %)" in text
     assert density_sentence({"encoder.0": 51.0}) == ""

@@ -91,8 +91,8 @@ def test_few_seeds_widen_the_noise() -> None:
 def test_every_measure_has_its_sentences(measure: words.Measure) -> None:
     mean = Estimate(0.25, 0.2, 0.3)
     text = words.overlap_sentence(measure, 11, 0.4, "in encoder layer 2", mean, None)
-    assert text.startswith("With 40\u00a0% of the weights removed, ")
-    assert f"**{0.25:.{measure.digits}f}** (95\u00a0% interval {0.2:.{measure.digits}f} to" in text
+    assert text.startswith("With 40 % of the weights removed, ")
+    assert f"**{0.25:.{measure.digits}f}** (95 % interval {0.2:.{measure.digits}f} to" in text
     assert "in encoder layer 2" in text
     assert text.endswith(".")
     pair = words.pair_sentence(measure, ("en", "sw"), "over the whole model", mean)

@@ -35,7 +35,6 @@ from lsn_core.viz.heatmap import Colours, around_zero, colours
 from lsn_core.viz.labels import matrix_name, scope_name, signed
 from lsn_core.viz.places import layer_mark, places_map
 from lsn_core.viz.words import anatomy as words
-from lsn_core.viz.words.breaks import unbroken
 from lsn_core.viz.words.core import per_cent
 
 NAMES_ON_BAR = 19  # letters of two names that there is room for over a bar of colours
@@ -225,7 +224,6 @@ def first_matrix(anatomy: Anatomy) -> str:
     return min(attention or matrices, key=rank).name
 
 
-@unbroken
 def matrix_sentence(anatomy: Anatomy, matrix: Matrix) -> str:
     """What is seen of one matrix."""
     bits = _bits(anatomy, matrix)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsn_core.viz.labels import PRETRAINED, scope_name
-from lsn_core.viz.words.breaks import unbroken
 from lsn_core.viz.words.core import per_cent
 
 ALIKE = 0.01  # two sub-networks keep as many weights where their numbers differ by less than this share
@@ -57,7 +56,6 @@ def within(name: str) -> str:
     return name[:1].lower() + name[1:] if name.startswith(PRETRAINED) else name
 
 
-@unbroken
 def kept_sentence(own: Kept, in_base: float) -> str:
     """Markdown on one sub-network; `in_base` is the share of its weights that the pretrained weights alone
     would keep too, NaN where unknown."""
@@ -73,7 +71,6 @@ def kept_sentence(own: Kept, in_base: float) -> str:
     return f"{text}."
 
 
-@unbroken
 def shared_sentence(names: tuple[str, str], shared: Shared) -> str:
     """Markdown on two sub-networks, the first called `names[0]`."""
     either = shared.left + shared.right - shared.both
@@ -104,7 +101,6 @@ def shared_sentence(names: tuple[str, str], shared: Shared) -> str:
     return f"{text}."
 
 
-@unbroken
 def heads_sentence(name: str, component: str, heads: Mapping[str, np.ndarray]) -> str:
     """Markdown on the attention heads of a component; `heads` maps layers to the density of each head."""
     found = {(layer, head): float(value) for layer, row in heads.items() for head, value in enumerate(row)}
@@ -116,7 +112,6 @@ def heads_sentence(name: str, component: str, heads: Mapping[str, np.ndarray]) -
     )
 
 
-@unbroken
 def lines_sentence(name: str, what: str, density: np.ndarray, outside: float) -> str:
     """Markdown on the densities of a matrix's rows, columns or heads, `what` in the singular.
 

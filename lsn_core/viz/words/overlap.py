@@ -9,7 +9,6 @@ import numpy as np
 
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.measures import ABOVE_CHANCE, ABOVE_REFERENCE, JACCARD, NEUTRALITY, Measure
-from lsn_core.viz.words.breaks import unbroken
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,6 @@ def _beyond_noise(found: np.ndarray, resampled: np.ndarray, seeds: int) -> bool 
     return bool(np.ptp(found) > np.quantile(widened, 0.95))
 
 
-@unbroken
 def overlap_sentence(
     measure: Measure, count: int, sparsity: float, where: str, mean: Estimate, extremes: Extremes | None
 ) -> str:
@@ -103,7 +101,6 @@ def overlap_sentence(
     return text
 
 
-@unbroken
 def pair_sentence(measure: Measure, pair: tuple[str, str], where: str, value: Estimate) -> str:
     """Markdown for one pair."""
     names = f"{plain_name(pair[0])} and {plain_name(pair[1])}"

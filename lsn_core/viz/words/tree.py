@@ -9,7 +9,6 @@ import numpy as np
 from lsn_core.analysis.tree_comparison import Comparison
 from lsn_core.analysis.trees import Group
 from lsn_core.viz.labels import listed, p_value, signed
-from lsn_core.viz.words.breaks import unbroken
 
 FIRM, ESTABLISHED = 0.7, 0.5
 """Support from which a group counts as firm, and below which it does not count as established."""
@@ -17,7 +16,6 @@ SHOWN = 0.05  # p up to which a likeness is said to be shown
 MOST_GROUPS = 6  # groups of several languages that a sentence names
 
 
-@unbroken
 def tree_sentence(
     count: int, cophenetic: float, firm: Sequence[Sequence[str]] | None, weak: int, distance: str
 ) -> str:
@@ -52,7 +50,6 @@ def tree_sentence(
     return text + f"Found again in at least {100 * FIRM:.0f} % of the resamples: {named}{rest}.{weak_words}"
 
 
-@unbroken
 def support_words(share: float) -> str:
     """What a clade's support means."""
     if np.isnan(share):
@@ -63,7 +60,6 @@ def support_words(share: float) -> str:
     return f"uncertain: {percent}" if share >= ESTABLISHED else f"not established: {percent}"
 
 
-@unbroken
 def cut_sentence(groups: Sequence[Group]) -> str:
     """Markdown on the groups that a cut gives, from top to bottom, and how well each is supported."""
     if len(groups) == 1:

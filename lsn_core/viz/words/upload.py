@@ -9,13 +9,11 @@ import numpy as np
 from lsn_core.analysis.newcomer import SAME_LEVEL, Neighbours
 from lsn_core.masks.ticket import TicketKey
 from lsn_core.viz.labels import plain_name, scope_name, signed
-from lsn_core.viz.words.breaks import unbroken
 
 DIGITS = 3
 FIRM = 0.95  # share of the resamples in which the first has to stay the first
 
 
-@unbroken
 def neighbours_sentence(
     found: Neighbours, where: str, identical: Sequence[TicketKey], left_out: bool = True
 ) -> str:
@@ -35,7 +33,6 @@ def neighbours_sentence(
     return " ".join(filter(None, (text, _firm(found, known), _same(identical, left_out))))
 
 
-@unbroken
 def levels_sentence(sparsity: float, level: float, found: Neighbours, base_levels: Sequence[float]) -> str:
     """On a comparison across two sparsities; empty where both are one."""
     if abs(sparsity - level) <= SAME_LEVEL:
@@ -63,7 +60,6 @@ def levels_sentence(sparsity: float, level: float, found: Neighbours, base_level
     )
 
 
-@unbroken
 def density_sentence(shares: Mapping[str, float]) -> str:
     """On where the sub-network keeps most; `shares` maps layers to per cent, NaN where there is no weight."""
     known = {name: value for name, value in shares.items() if np.isfinite(value)}
