@@ -21,7 +21,7 @@ with columns[0]:
     first = subnetworks.choose("left", there, defaults[0], address)
 with columns[1]:
     second = subnetworks.choose("right", there, defaults[1], address)
-st.caption(anatomy_view.follows(*(subnetworks.follows(side) for side in ("left", "right"))))
+st.caption(anatomy_view.follows(view, *(subnetworks.follows(side) for side in ("left", "right")), second))
 anatomy = anatomy_view.open_masks(view, first, second)
 layout = view.atlas.layout
 

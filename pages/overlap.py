@@ -28,7 +28,7 @@ with st.container(key="levels_about"):
 with st.container(horizontal=True, key="levels"):
     for level in overlap_view.levels(view, part.single):
         known = math.isfinite(level.value)
-        st.metric(level.name, f"{level.value:.3f}" if known else "–", help=level.help, width="content")
+        st.metric(level.name, f"{level.value:.4f}" if known else "–", help=level.help, width="content")
 
 left, right = st.columns([3, 2], gap="medium")
 with right:

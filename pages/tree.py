@@ -64,5 +64,5 @@ if known is not None:
         drawn = tree_view.turned(known, untangle)
         with st.container(horizontal=True, key="levels"):
             for number in tree_view.numbers(known, found, tree_view.crossed(drawn)):
-                st.metric(number.name, number.text, help=number.help, width="content")
+                st.metric(number.name, number.text, help=number.help, width=170)
         figure_block(*tree_view.tanglegram(drawn, tree, view, part, groups, untangle, found), "families")

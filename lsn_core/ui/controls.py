@@ -13,7 +13,7 @@ from lsn_core.languages import in_paper_order
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.ui.address import Address
 from lsn_core.viz.labels import everyone, matrix_name, plain_name, scope_name, task_name
-from lsn_core.viz.words.anatomy import place_name
+from lsn_core.viz.words.anatomy import component_kind, place_name
 
 SIDE_BY_SIDE = "all"
 NO_PAIR = "none"
@@ -123,7 +123,7 @@ class Part:
         if self.single == "total":
             return "over the whole model"
         if self.by == "component":
-            return f"in the {self.single} matrices"
+            return f"in the {component_kind(self.single)} matrices"
         if self.by == "matrix":
             return f"in {self.matrix}"
         return f"in {scope_name(self.single).lower()}"

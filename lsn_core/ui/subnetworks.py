@@ -245,6 +245,15 @@ def name_of(one: SubNetwork) -> str:
     return _with(_whose(one.source), details)
 
 
+def found_as(one: SubNetwork) -> str:
+    """What a figure says of a sub-network beside its name: its seed, its sparsity, and where it is from if not
+    from the atlas in the side bar."""
+    details = _details(one)
+    home = one.source.home and one.source.upload is None
+    parts = [details["seed"], details["level"], "" if home else details["atlas"]]
+    return ", ".join(part for part in parts if part)
+
+
 def names_of(left: SubNetwork, right: SubNetwork | None) -> tuple[str, str]:
     """What the two are called in sentences: their languages, and where these are the same what differs."""
     if right is None:

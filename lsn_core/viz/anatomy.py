@@ -13,7 +13,9 @@ from lsn_core.viz.theme import Theme, axis, drawing, faint, legend, title
 
 PICTURE = 340  # px
 LINES = 280  # px
+TICK_ROOM = 14  # px above a picture, for the upper half of the label of row 0
 POINTS_UP_TO = 64  # rows, columns or heads that are drawn as large marks
+BAND = 0.42  # share of the background that the band hides: 1.8 to one from it in either theme
 LEAST_REACH = 1.0  # per cent that the strongest colour of a difference stands for at least
 
 
@@ -44,6 +46,7 @@ def picture_figure(
             between them.
     """
     fig = drawing(theme, height=PICTURE)
+    fig.update_layout(margin={"t": TICK_ROOM})
     down, across = (
         np.append(np.arange(0, extent, step), extent) - 0.5 for extent, step in zip(shape, block, strict=True)
     )
@@ -123,15 +126,20 @@ def lines_figure(
             fill="toself",
             mode="lines",
             line={"width": 0},
-            fillcolor=faint(theme.quiet),
+            fillcolor=faint(theme.quiet, BAND),
             hoverinfo="skip",
             name="95 % if drawn by lot",
         )
     )
     large = count <= POINTS_UP_TO
-    for line, colour, symbol in (
-        (left, theme.first, "circle"),
-        (right, theme.second, "diamond-open"),
+    # Rings of the second around dots of the first: where the two agree, both are seen.
+    for line, marker in (
+        (left, {"size": 9 if large else 3.5, "color": theme.first, "symbol": "circle"}),
+        (
+            right,
+            {"size": 14 if large else 6, "color": theme.second, "symbol": "circle-open"}
+            | {"line": {"width": 1.5 if large else 0.75}},
+        ),
     ):
         if line is None:
             continue
@@ -141,12 +149,7 @@ def lines_figure(
                 y=line.percent.astype(np.float32),
                 mode="markers",
                 name=line.name,
-                marker={
-                    "size": 9 if large else 4,
-                    "color": colour,
-                    "symbol": symbol if large else symbol.removesuffix("-open"),
-                    "opacity": 1.0 if large else 0.6,
-                },
+                marker=marker,
                 hovertemplate=f"{line.name}, {what} %{{x}}: %{{y:.1f}} %<extra></extra>",
             )
         )

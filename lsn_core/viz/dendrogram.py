@@ -11,13 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from lsn_core.viz.colour import mixed
+from lsn_core.viz.colour import contrast, mixed
 from lsn_core.viz.drawing import Drawing, scatter
 from lsn_core.viz.labels import hover_names, language_label
 from lsn_core.viz.theme import Theme, axis, drawing, title
 from lsn_core.viz.words.tree import FIRM, support_words
 
-PALER = 0.4  # how far a weak clade's colour goes towards the background
+FAINTER, LEAST_CONTRAST = (
+    0.55,
+    3.0,
+)  # how far a weak clade's colour goes towards the background, and where it stops
+WIDTH, THIN = 2.5, 1.5  # px, of a branch and of a weak clade's
+HEIGHT_DIGITS = 4  # of the distance at a join
 LABEL_SHARE, LABEL_ROWS = 0.12, 0.6  # room of a support number: share of the heights, rows of leaves
 ROW_HEIGHT, LOW_ROW_HEIGHT = 40, 24  # px, of names over own names, and of names alone
 MARGIN_HEIGHT = 96
@@ -104,27 +109,32 @@ def tree_figure(
 ) -> go.Figure:
     """A language tree lying on its side: root at the left, a language a line at the right.
 
-    Clades found again in fewer than `FIRM` of the resamples are pale; the number beside a clade
+    Clades found again in fewer than `FIRM` of the resamples are thin and faint; the number beside a clade
     is that share in per cent. With `support=None` nothing is said about it and every branch is drawn firm. A `cut`
     is a dashed line, and gives each group of several languages a colour; `chosen` languages are framed. Every clade
     carries its languages in a point that cannot be seen, larger than its mark: `customdata` is ``en.de.…``.
     """
     joined = merges(linkage, order)
     shares = [None] * len(joined) if support is None else [float(share) for share in support]
-    colours = branch_colours(joined, shares, languages, cut, theme)
+    styles = branch_styles(joined, shares, languages, cut, theme)
     count = len(languages)
     floor, top = shown_heights(joined)
     labels = [language_label(languages[leaf]) for leaf in order]
     row = ROW_HEIGHT if any("<br>" in label for label in labels) else LOW_ROW_HEIGHT
     fig = drawing(theme, height=count * row + MARGIN_HEIGHT + (CUT_ROOM if cut else 0), hoverdistance=30)
     line = max(cut.height, floor) if cut is not None and len(cut.groups) > 1 else None
-    draw_branches(fig, joined, colours)
+    draw_branches(fig, joined, styles)
+    draw_lone_stems(fig, joined, languages, cut, theme)
     fig.add_trace(
         scatter(
             x=[m.height for m in joined],
             y=[m.middle for m in joined],
             mode="markers+text" if support is not None else "markers",
-            marker={"size": 9, "color": colours, "line": {"color": theme.background, "width": 1.5}},
+            marker={
+                "size": 9,
+                "color": [style.colour for style in styles],
+                "line": {"color": theme.background, "width": 1.5},
+            },
             text=_support_numbers(joined, shares, (top - floor) * LABEL_SHARE, line),
             textposition="middle right",
             textfont={"size": 11, "color": theme.quiet},
@@ -146,7 +156,7 @@ def tree_figure(
             customdata=[".".join(languages[leaf] for leaf in m.leaves) for m in joined],
             text=[
                 f"<b>{hover_names([languages[leaf] for leaf in m.leaves])}</b><br>join at {distance_label} = "
-                f"{m.height:.3f}<br>{support_words(np.nan if s is None else s)}"
+                f"{m.height:.{HEIGHT_DIGITS}f}<br>{support_words(np.nan if s is None else s)}"
                 for m, s in zip(joined, shares, strict=True)
             ],
             hovertemplate="%{text}<extra></extra>",
@@ -177,28 +187,40 @@ def tree_figure(
     return fig.figure()
 
 
-def branch_colours(
+@dataclass(frozen=True)
+class Style:
+    """How a branch is drawn; `width` is in pixels."""
+
+    colour: str
+    width: float
+
+
+def branch_styles(
     joined: Sequence[Merge],
     shares: Sequence[float | None],
     languages: Sequence[str],
     cut: Cut | None,
     theme: Theme,
-) -> list[str]:
-    """The colour of each merge: its group's (the theme's colours for kinds, again and again), else ink; pale
-    where it is weak."""
+) -> list[Style]:
+    """How each merge is drawn: in its group's colour (the theme's colours for kinds, again and again), else in ink;
+    thin and faint where it is weak."""
     groups, of_language = _coloured(cut), group_colours(cut, theme)
-    colours = []
+    styles = []
     for merge, share in zip(joined, shares, strict=True):
         weak = share is not None and not share >= FIRM
         group = next(
             (each for each in groups if {languages[leaf] for leaf in merge.leaves} <= set(each)), None
         )
-        if group is None:
-            colours.append(theme.pale if weak else theme.ink)
-        else:
-            colour = of_language[group[0]]
-            colours.append(mixed(colour, theme.background, PALER) if weak else colour)
-    return colours
+        colour = theme.ink if group is None else of_language[group[0]]
+        styles.append(Style(fainter(colour, theme), THIN) if weak else Style(colour, WIDTH))
+    return styles
+
+
+def fainter(colour: str, theme: Theme) -> str:
+    """The colour nearer to the theme's background, but not so near that it is hard to see."""
+    steps = np.linspace(FAINTER, 0.0, 23).tolist()
+    found = (mixed(colour, theme.background, step) for step in steps)
+    return next((one for one in found if contrast(one, theme.background) >= LEAST_CONTRAST), colour)
 
 
 def group_colours(cut: Cut | None, theme: Theme) -> dict[str, str]:
@@ -215,19 +237,44 @@ def _coloured(cut: Cut | None) -> list[Sequence[str]]:
     return [] if cut is None or len(cut.groups) < 2 else [group for group in cut.groups if len(group) > 1]
 
 
-def draw_branches(fig: Drawing, joined: Sequence[Merge], colours: Sequence[str], **place: str) -> None:
-    """Branches with the root at the left, one trace a colour."""
-    for colour in dict.fromkeys(colours):
-        across, heights = branches([m for m, own in zip(joined, colours, strict=True) if own == colour])
+def draw_branches(fig: Drawing, joined: Sequence[Merge], styles: Sequence[Style]) -> None:
+    """Branches with the root at the left, one trace a style."""
+    for style in dict.fromkeys(styles):
+        across, heights = branches([m for m, own in zip(joined, styles, strict=True) if own == style])
         fig.add_trace(
             scatter(
                 x=heights,
                 y=across,
                 mode="lines",
-                line={"color": colour, "width": 2},
+                line={"color": style.colour, "width": style.width},
                 hoverinfo="skip",
                 name="branches",
-                **place,
+            )
+        )
+
+
+def draw_lone_stems(
+    fig: Drawing, joined: Sequence[Merge], languages: Sequence[str], cut: Cut | None, theme: Theme
+) -> None:
+    """The stems of languages that a cut leaves alone, all alike: how firm the join is where a stem ends says nothing
+    of the one language."""
+    alone = {group[0] for group in cut.groups if len(group) == 1} if cut and len(cut.groups) > 1 else set()
+    heights: list[float | None] = []
+    across: list[float | None] = []
+    for place, leaf in enumerate(joined[-1].leaves if alone else ()):
+        if languages[leaf] in alone:
+            join = next(merge for merge in joined if leaf in merge.leaves)
+            heights += [0.0, join.height, None]
+            across += [place, place, None]
+    if heights:
+        fig.add_trace(
+            scatter(
+                x=heights,
+                y=across,
+                mode="lines",
+                line={"color": theme.ink, "width": WIDTH},
+                hoverinfo="skip",
+                name="languages alone",
             )
         )
 

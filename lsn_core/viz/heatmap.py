@@ -31,6 +31,7 @@ LEAST_TITLED = 160  # px, height of rows with a title beside them
 TITLE = 22  # px, room for the title of the columns
 NUMBERS_UP_TO = 16  # languages; beyond it a cell is too small for its number
 ROOM = 2.5  # the range of colours, as a multiple of the range of values
+WHOLE_TICKS = 10  # the range of colours from which its ticks are whole numbers
 NARROWEST = 6  # the least range of colours, in units of the last digit written
 PANEL_CELL = 15  # px, height of a row in a small multiple
 PANEL_COLUMNS = 3
@@ -265,7 +266,9 @@ def _band_axis(theme: Theme) -> dict[str, object]:
 
 def coloraxis(shown: Colours, theme: Theme, below: float) -> dict[str, object]:
     """The colours of a figure's cells with their bar, which lies so far below the plot, in units of its height."""
-    marks = {"tickformat": f".{shown.digits}f", "nticks": 5}
+    # Where ticks are whole numbers, digits after the point say nothing.
+    digits = 0 if shown.high - shown.low >= WHOLE_TICKS else shown.digits
+    marks = {"tickformat": f".{digits}f", "nticks": 5}
     if shown.signed:
         marks = signed_ticks(shown.low, shown.high)
     return {

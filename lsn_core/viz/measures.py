@@ -75,7 +75,7 @@ JACCARD = Measure(
     formula="Jaccard index = weights kept by both / weights kept by either",
     help="Weights kept by both languages, as a share of the weights kept by either: 0 is no weight in "
     "common, 1 the same weights. Read it beside chance and pretrained alone.",
-    digits=3,
+    digits=4,
     whole=(0.0, 1.0),
 )
 MEASURES = (NEUTRALITY, ABOVE_REFERENCE, ABOVE_CHANCE, JACCARD)

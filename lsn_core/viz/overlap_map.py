@@ -111,7 +111,7 @@ def cell_texts(matrices: Matrices, measure: Measure, found: LanguageMatrix) -> l
             lines.append(f"{measure.name}: {_number(value[a][b], digits)}")
         if isfinite(low[a][b]):
             lines.append(f"95 % interval {low[a][b]:.{digits}f} to {high[a][b]:.{digits}f}")
-        lines += [f"{name}: {_number(values[a][b], 3)}" for values, name in others]
+        lines += [f"{name}: {_number(values[a][b], JACCARD.digits)}" for values, name in others]
         return "<br>".join(lines)
 
     of_pair = [

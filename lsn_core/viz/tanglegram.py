@@ -9,7 +9,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lsn_core.languages import Nested, language, leaves, relatives
-from lsn_core.viz.dendrogram import Cut, branch_colours, draw_branches, group_colours, merges, shown_heights
+from lsn_core.viz.dendrogram import (
+    Cut,
+    branch_styles,
+    draw_branches,
+    draw_lone_stems,
+    group_colours,
+    merges,
+    shown_heights,
+)
 from lsn_core.viz.drawing import Drawing, scatter
 from lsn_core.viz.labels import family_label, hover_names, language_label
 from lsn_core.viz.theme import Theme, axis, drawing
@@ -74,7 +82,7 @@ def tanglegram_figure(
     Args:
         languages: n codes.
         linkage: (n-1, 4) scipy linkage over them; `order` its leaves from top to bottom.
-        support: of each join, or None; weak clades are pale as in `dendrogram.tree_figure`.
+        support: of each join, or None; weak clades are faint as in `dendrogram.tree_figure`.
         families: a nested tree over the same codes, drawn in its own order.
         cut: gives lines and branches the colours of its groups.
     """
@@ -84,8 +92,8 @@ def tanglegram_figure(
     right = list(leaves(families))
     joined = merges(linkage, order)
     shares = [None] * len(joined) if support is None else [float(share) for share in support]
-    colours = branch_colours(joined, shares, languages, cut, theme)
-    draw_branches(fig, joined, colours)
+    draw_branches(fig, joined, branch_styles(joined, shares, languages, cut, theme))
+    draw_lone_stems(fig, joined, languages, cut, theme)
     nodes = nested_nodes(families)
     _mirrored(fig, nodes, theme)
     _lines(fig, left, right, cut, theme)

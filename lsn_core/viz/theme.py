@@ -144,7 +144,7 @@ def legend(theme: Theme) -> dict[str, Any]:
     }
 
 
-def faint(colour: str) -> str:
-    """The colour as a veil, for bands behind marks."""
+def faint(colour: str, share: float = 0.18) -> str:
+    """The colour as a veil that hides so large a share of what is behind it, for bands behind marks."""
     red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.18)"
+    return f"rgba({red},{green},{blue},{share:g})"

@@ -106,14 +106,14 @@ def test_bare_address_leads_to_the_first_page_and_keeps_the_view(server: Server,
 def test_click_opens_the_pair_and_a_link_restores_it(server: Server, visitor: Visitor) -> None:
     page = visitor(f"{server.url}/overlap")
     page.mouse.click(*cell(page, "sw", "ar"))
-    expect(page.get_by_text("Arabic and Swahili stand at")).to_be_visible()
+    expect(page.get_by_text("Arabic and Swahili have a neutrality of")).to_be_visible()
     wait_until_quiet(page)
     assert tokens(page)["pair"] == "ar.sw"
     assert set(tokens(page)) == {
         "v", "atlas", "task", "method", "sparsity", "seeds", "languages", "measure", "by", "order", "pair"
     }  # fmt: skip
     other = visitor(page.url)
-    expect(other.get_by_text("Arabic and Swahili stand at")).to_be_visible()
+    expect(other.get_by_text("Arabic and Swahili have a neutrality of")).to_be_visible()
     assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 6
     assert other.url == page.url
 
@@ -140,7 +140,7 @@ def test_way_from_a_cell_to_the_anatomy_of_its_pair(server: Server, visitor: Vis
     assert other.locator(".stPlotlyChart").count() == page.locator(".stPlotlyChart").count() == 11
     assert other.url == page.url
     page.locator(".st-key-menu").get_by_text("Overlap").click()
-    page.get_by_text("Arabic and Swahili overlap").wait_for()
+    page.get_by_text("Arabic and Swahili have a Jaccard index").wait_for()
 
 
 def test_matrix_and_sub_network_can_be_chosen_by_keyboard(server: Server, visitor: Visitor) -> None:
@@ -158,21 +158,21 @@ def test_matrix_and_sub_network_can_be_chosen_by_keyboard(server: Server, visito
 def test_way_back_undoes_and_menu_keeps_the_view(server: Server, visitor: Visitor) -> None:
     page = visitor(f"{server.url}/overlap?sparsity=80")
     page.mouse.click(*cell(page, "en", "de"))
-    expect(page.get_by_text("English and German stand at")).to_be_visible()
+    expect(page.get_by_text("English and German have a neutrality of")).to_be_visible()
     page.wait_for_url("**pair=en.de*")
     page.go_back()
-    expect(page.get_by_text("English and German stand at")).to_have_count(0)
+    expect(page.get_by_text("English and German have a neutrality of")).to_have_count(0)
     wait_until_quiet(page)
     assert tokens(page) == {"sparsity": "80"}
     page.go_forward()
-    expect(page.get_by_text("English and German stand at")).to_be_visible()
+    expect(page.get_by_text("English and German have a neutrality of")).to_be_visible()
     page.locator(".st-key-menu").get_by_text("Language tree").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Language tree")
     wait_for_figure(page)
     assert tokens(page)["sparsity"] == "80"
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_have_text("Overlap")
-    expect(page.get_by_text("English and German stand at")).to_be_visible()
+    expect(page.get_by_text("English and German have a neutrality of")).to_be_visible()
 
 
 def test_pair_can_be_chosen_by_keyboard(server: Server, visitor: Visitor) -> None:
@@ -180,7 +180,7 @@ def test_pair_can_be_chosen_by_keyboard(server: Server, visitor: Visitor) -> Non
     page.get_by_role("combobox", name="Pair of languages").focus()
     page.keyboard.type("Chinese – Sw")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Chinese and Swahili stand at")).to_be_visible()
+    expect(page.get_by_text("Chinese and Swahili have a neutrality of")).to_be_visible()
 
 
 def test_downloads(server: Server, visitor: Visitor, tmp_path: Path) -> None:

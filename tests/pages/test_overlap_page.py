@@ -105,7 +105,7 @@ def test_model_with_two_stacks(visit: Visit, page: str) -> None:
     if page == "overlap":
         shown = figures(visit(page, atlas="two-stacks", by="layer", pair="en.fr"))
         panels = [note["text"] for note in shown["overlap_map"]["layout"]["annotations"]]
-        assert panels == [f"{stack} layer {layer}" for stack in ("Encoder", "Decoder") for layer in (0, 1)]
+        assert panels == [f"{stack} {layer}" for stack in ("Encoder", "Decoder") for layer in (0, 1)]
         assert shown["pair_layers"]["layout"]["xaxis"]["ticktext"] == ["e0", "e1", "d0", "d1"]
     assert "Stack" not in visit(page).segmented_control(key="by").options
 
@@ -116,7 +116,7 @@ def test_pair_opens_its_panel(visit: Visit, atlases: Path) -> None:
     shown = figures(app)
     assert set(shown) == {"overlap_map", "pair_layers", "pair_components", "pair_weights", "pair_scores"}
     assert len({(box["x0"], box["y0"]) for box in shown["overlap_map"]["layout"]["shapes"]}) == 2
-    assert "English and Swahili stand at" in said(app)
+    assert "English and Swahili have a neutrality of" in said(app)
     bars = shown["pair_weights"]["data"][0]
     numbers = [int(text.split(" ")[0].replace(",", "")) for text in bars["text"]]
     assert sum(numbers) == pytest.approx(Atlas.open(atlases / "demo").layout.size, abs=2)
@@ -144,8 +144,14 @@ def test_languages_stand_in_the_order_asked_for(
     assert [trace["name"] for trace in shown["data"] if trace.get("showlegend")] == [
         "Germanic", "Romance", "Bantu"
     ]  # fmt: skip
-    panels = figures(visit("overlap", order=order, by="layer", scope="all"))["overlap_map"]
+    app = visit("overlap", order=order, by="layer", scope="all")
+    panels = figures(app)["overlap_map"]
     assert panels["layout"]["yaxis"]["ticktext"] == expected
+    assert [note["text"] for note in panels["layout"]["annotations"]] == [f"Layer {k}" for k in range(6)]
+    assert "a language with itself, which is 1 by definition" in said(app)
+    assert "Weights counted over the whole model; mean over pairs of seeds (0, 1); 95 % intervals" in said(
+        app
+    )
     again = visit("overlap")
     again.segmented_control(key="order").set_value(order).run()
     assert figures(again)["overlap_map"] == shown
@@ -188,9 +194,9 @@ def test_pair_without_transfer_says_so(visit: Visit) -> None:
 def test_pair_control_does_what_a_click_does(visit: Visit) -> None:
     app = visit("overlap")
     app.selectbox(key="pair").set_value("fr.de").run()
-    assert "French and German stand at" in said(app)
+    assert "French and German have a neutrality of" in said(app)
     assert app.query_params == ALL_TOKENS | {"pair": "fr.de"}
-    assert "French and German stand at" in said(visit("overlap", pair="de.fr"))
+    assert "French and German have a neutrality of" in said(visit("overlap", pair="de.fr"))
 
 
 @pytest.mark.parametrize(

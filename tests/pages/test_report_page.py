@@ -145,7 +145,7 @@ def test_visitors_do_not_see_each_others_pins(visit: Visit) -> None:
 def test_pin_with_a_pair_has_the_sentence_of_the_pair(visit: Visit) -> None:
     app = pin(visit("overlap", pair="en.sw"), "pair_layers")
     (held,) = board(app).pins
-    assert held.exhibit.sentence.startswith("English and Swahili stand at")
+    assert held.exhibit.sentence.startswith("English and Swahili have a neutrality of")
     assert held.exhibit.link.endswith("&pair=en.sw")
 
 

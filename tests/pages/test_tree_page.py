@@ -108,15 +108,17 @@ def test_cut_says_its_groups_and_their_support(visit: Visit, atlases: Path, grou
         for group in several:
             assert f"in {100 * support[frozenset(group)]:.0f} % of the resamples" in text
             assert all(plain_name(code) in text for code in group)
-    shapes = json.loads(charts(app)[0].proto.spec)["layout"].get("shapes", [])
-    assert len(shapes) == (groups > 1)
+    layout = json.loads(charts(app)[0].proto.spec)["layout"]
+    assert len(layout.get("shapes", [])) == (groups > 1)
+    start = layout["xaxis"]["range"][1]
+    assert (f"the axis begins at 1 − neutrality = {start:.4f}, not at 0" in said(app)) == (start > 0)
 
 
 def test_group_control_leaves_its_languages_on_every_page(visit: Visit) -> None:
     app = visit("tree", measure="neutrality")
     assert "Show only these languages" not in [button.label for button in app.button]
     app.selectbox(key="group").set_value("en.fr.de").run()
-    assert re.search(r"\*\*(\w+, \w+ and \w+)\*\* join at 1 − neutrality = 0\.\d{3}; ", said(app))
+    assert re.search(r"\*\*(\w+, \w+ and \w+)\*\* join at 1 − neutrality = 0\.\d{4}; ", said(app))
     press(app, "Show only these languages")
     assert set(app.session_state["languages"]) == {"en", "de", "fr"}
     assert app.query_params["languages"] == "en.fr.de"

@@ -165,7 +165,8 @@ def test_sentence_is_what_counting_weight_by_weight_gives(visit: Visit, demo: At
 def test_copy_of_a_ticket_is_told(visit: Visit, demo: Atlas, tmp_path: Path) -> None:
     app = send(visit("upload"), ("x.npz", packed(mask_of(demo, "fr", 1), tmp_path, save_npz, ".npz")))
     text = said(app)
-    assert "weight for weight, the atlas's own sub-network of French (seed 1)" in text
+    assert "weight for weight, the atlas's own sub-network of French (seed 1), which is left out here" in text
+    assert "mean over seeds 0, 1, without French with seed 1, which the upload is a copy of." in text
     mine, other = mask_of(demo, "fr", 1), mask_of(demo, "fr", 0)
     jaccard = (mine & other).kept / (mine | other).kept
     assert (
@@ -176,7 +177,11 @@ def test_copy_of_a_ticket_is_told(visit: Visit, demo: Atlas, tmp_path: Path) -> 
         visit("upload", seeds="1", languages="fr"), ("x.npz", packed(mine, tmp_path, save_npz, ".npz"))
     )
     assert not alone.exception
-    assert "weight for weight" in said(alone)
+    assert (
+        "weight for weight, the atlas's own sub-network of French (seed 1), and is compared with itself"
+        in said(alone)
+    )
+    assert "which the upload is a copy of" not in said(alone)
     assert "both keep **1.000**" in said(alone)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lsn_core.viz.anatomy import Line, amount_colours, difference_colours, lines_figure, picture_figure
+from lsn_core.viz.colour import contrast, mixed
 from lsn_core.viz.heatmap import Colours
 from lsn_core.viz.places import broken, layer_mark, places_map
 from lsn_core.viz.theme import DARK, LIGHT, Theme
@@ -97,17 +98,18 @@ def test_mark_of_a_layer(layer: str, several: bool, mark: str) -> None:
 def test_names_of_places() -> None:
     assert place_name("encoder.3", "query") == "the query matrix of encoder layer 3"
     assert place_name("none", "pooler") == "the pooler matrix"
+    assert place_name("encoder.3", "feed-forward in") == "the feed-forward-in matrix of encoder layer 3"
     assert broken("feed-forward in") == "feed-<br>forward<br>in"
 
 
 def test_kept_sentence() -> None:
     own = Kept("English", 50.0, 100.0, {"the a": 0.63, "the b": 0.38, "the c": 0.5})
     assert kept_sentence(own, 0.993) == (
-        "**English** keeps **50.0 %** of all weights; the fullest is the a (63.0 %), the emptiest the b "
+        "**English** keeps **50.0 %** of all prunable weights; the fullest is the a (63.0 %), the emptiest the b "
         "(38.0 %). Of what it keeps, the pretrained weights alone would keep 99.3 % too."
     )
     assert kept_sentence(Kept("English", 1.0, 4.0, {"the a": 0.25}), NAN) == (
-        "**English** keeps **25.0 %** of all weights."
+        "**English** keeps **25.0 %** of all prunable weights."
     )
 
 
@@ -142,11 +144,26 @@ def test_an_empty_sub_network_beside_another() -> None:
     assert "nan" not in text
 
 
+def test_pretrained_alone_is_no_proper_name() -> None:
+    text = shared_sentence(("Pretrained alone", "English"), shared(50, 20, 19))
+    assert ". English keeps fewer weights than pretrained alone, so" in text
+    assert "of its weights, pretrained alone keeps" in text
+    text = shared_sentence(("Pretrained alone", "English"), shared(20, 50, 19))
+    assert ". Pretrained alone keeps fewer weights than English, so" in text
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_band_is_told_from_the_background(theme: Theme) -> None:
+    fig = lines_figure(Line("English", np.array([50.0])), None, (42.0, 48.0), "row", theme)
+    share = float(fig.data[0].fillcolor.rstrip(")").rsplit(",", 1)[1])
+    assert contrast(mixed(theme.background, theme.quiet, share), theme.background) >= 1.8
+
+
 def test_lines_sentence() -> None:
     text = lines_sentence("English", "row", np.array([0.5, 0.9, 0.1]), 2 / 3)
     assert text == (
-        "English keeps most in row 1 (90.0 %) and least in row 2 (10.0 %); 66.7 % of the rows lie outside the "
-        "band, where 5 % would lie if its weights were drawn by lot."
+        "English keeps the largest share in row 1 (90.0 %) and the smallest in row 2 (10.0 %); 66.7 % of the rows "
+        "lie outside the band, where 5 % would lie if its weights were drawn by lot."
     )
     assert lines_sentence("English", "head", np.full(3, 0.5), 0.0) == "Every head of English keeps 50.0 %."
 
@@ -154,6 +171,6 @@ def test_lines_sentence() -> None:
 def test_heads_sentence() -> None:
     heads = {"encoder layer 0": np.array([0.2, 0.3]), "encoder layer 1": np.array([0.6, 0.1])}
     assert heads_sentence("English", "key", heads) == (
-        "Of the 4 heads, English keeps most of the key weights in head 0 of encoder layer 1 (60.0 %) and least "
-        "in head 1 of encoder layer 1 (10.0 %)."
+        "English keeps the largest share of a head's key weights in head 0 of encoder layer 1 (60.0 %) and the "
+        "smallest in head 1 of encoder layer 1 (10.0 %); there are 4 heads."
     )

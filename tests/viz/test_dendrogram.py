@@ -8,9 +8,9 @@ import pytest
 from scipy.cluster.hierarchy import dendrogram, leaves_list, linkage
 from scipy.spatial.distance import pdist
 
-from lsn_core.viz.colour import mixed
-from lsn_core.viz.dendrogram import PALER, Cut, branches, merges, shown_heights, tree_figure
-from lsn_core.viz.theme import LIGHT
+from lsn_core.viz.colour import contrast
+from lsn_core.viz.dendrogram import THIN, Cut, branches, fainter, merges, shown_heights, tree_figure
+from lsn_core.viz.theme import DARK, LIGHT, Theme
 
 CODES = ("en", "de", "fr", "es", "ar", "sw")
 
@@ -76,16 +76,33 @@ def one(fig: go.Figure, name: str) -> go.Scatter:
     return found
 
 
-def test_weak_clades_are_pale_and_the_whole_tree_has_no_number() -> None:
+def test_weak_clades_are_faint_and_the_whole_tree_has_no_number() -> None:
     tree = random_linkage(6, 1)
     support = [1.0, 0.2, 0.9, 0.1, 1.0]
     fig = tree_figure(CODES, tree, leaves_list(tree), support, LIGHT, "1 − Jaccard")
-    assert drawn_pieces(fig, LIGHT.pale) == 2
+    assert drawn_pieces(fig, fainter(LIGHT.ink, LIGHT)) == 2
+    assert {t.line.width for t in fig.data if t.line.color == fainter(LIGHT.ink, LIGHT)} == {THIN}
     assert drawn_pieces(fig, LIGHT.ink) == 3
     numbers = one(fig, "support").text
     assert numbers[-1] == ""
     assert set(numbers) <= {"", " 100", " 20", " 90", " 10"}
     assert "not established: in 20 % of the resamples" in one(fig, "clades").text[1]
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_faint_is_seen_and_fainter(theme: Theme) -> None:
+    for colour in (theme.ink, *theme.kinds):
+        own, faint = (contrast(each, theme.background) for each in (colour, fainter(colour, theme)))
+        assert 3.0 <= faint <= own
+
+
+def test_languages_alone_have_stems_of_one_colour_up_to_their_joins() -> None:
+    cut = Cut([["en", "de"], ["fr"], ["es"], ["ar"], ["sw"]], 0.25)
+    fig = tree_figure(CODES, TREE, range(6), [1, 0.2, 1, 0.9, 1], LIGHT, "x", cut)
+    stems = one(fig, "languages alone")
+    assert list(stems.y) == [2, 2, None, 3, 3, None, 4, 4, None, 5, 5, None]
+    assert list(stems.x) == [0, 0.3, None, 0, 0.3, None, 0, 0.6, None, 0, 0.6, None]
+    assert stems.line.color == LIGHT.ink
 
 
 def test_no_number_is_struck_by_the_line_of_the_cut() -> None:
@@ -104,7 +121,7 @@ def test_no_number_is_struck_by_the_line_of_the_cut() -> None:
 def test_without_support_nothing_is_said_about_it() -> None:
     tree = random_linkage(6, 1)
     fig = tree_figure(CODES, tree, leaves_list(tree), None, LIGHT, "1 − Jaccard")
-    assert drawn_pieces(fig, LIGHT.pale) == 0
+    assert drawn_pieces(fig, LIGHT.ink) == 5
     assert not any(one(fig, "support").text)
     assert "support unknown" in one(fig, "clades").text[0]
 
@@ -118,7 +135,7 @@ def test_a_cut_colours_its_groups_and_leaves_what_is_above_in_ink() -> None:
     first, second = LIGHT.kinds[:2]
     assert (drawn_pieces(fig, first), drawn_pieces(fig, LIGHT.ink)) == (3, 1)
     assert drawn_pieces(fig, second) == 0
-    assert drawn_pieces(fig, mixed(second, LIGHT.background, PALER)) == 1
+    assert drawn_pieces(fig, fainter(second, LIGHT)) == 1
     (line,) = fig.layout.shapes
     assert line.x0 == line.x1 == 0.7
     assert fig.layout.annotations[0].text == "2 groups"
@@ -135,7 +152,7 @@ def test_every_clade_carries_its_languages_under_the_pointer() -> None:
     assert list(points.customdata) == ["en.de", "fr.es", "en.de.fr.es", "ar.sw", ".".join(CODES)]
     assert points.marker.opacity == points.selected.marker.opacity == points.unselected.marker.opacity == 0
     assert "English, German, French, Spanish" in points.text[2]
-    assert "x = 0.500" in points.text[2]
+    assert "x = 0.5000" in points.text[2]
     (frame,) = fig.layout.shapes
     assert (frame.x0, frame.y0, frame.y1) == (0.6, pytest.approx(3.58), pytest.approx(5.42))
 

@@ -25,7 +25,7 @@ def test_tree_names_firm_groups_smallest_first() -> None:
     firm = [["en", "de", "fr"], ["fa", "ur"]]
     text = words.tree_sentence(8, 0.9, firm, 1, "neutrality")
     assert "at least 70 % of the resamples: Persian and Urdu; English, German and French." in text
-    assert "One other group is not, and is drawn pale." in text
+    assert "One other group is not, and is drawn thin and faint." in text
     assert "unknown" in words.tree_sentence(8, 0.9, None, 6, "neutrality")
     assert "No group" in words.tree_sentence(8, 0.9, [], 6, "neutrality")
 

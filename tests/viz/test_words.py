@@ -117,7 +117,7 @@ def test_parts_name_the_highest_and_the_lowest() -> None:
     text = words.parts_sentence(
         JACCARD, "layer", {"Encoder layer 0": 0.9, "Encoder layer 1": 0.7, "x": np.nan}
     )
-    assert "highest in encoder layer 0 (0.900) and lowest in encoder layer 1 (0.700)" in text
+    assert "highest in encoder layer 0 (0.9000) and lowest in encoder layer 1 (0.7000)" in text
     assert words.parts_sentence(JACCARD, "layer", {"Encoder layer 0": 0.9}) == ""
 
 

@@ -28,7 +28,7 @@ from lsn_core.masks.mask import Mask
 from lsn_core.masks.ticket import BASE_KEY, SPARSITY_TOLERANCE
 from lsn_core.ui import states, store
 from lsn_core.ui.figures import Described
-from lsn_core.ui.subnetworks import SubNetwork, names_of
+from lsn_core.ui.subnetworks import SubNetwork, found_as, names_of
 from lsn_core.ui.view import View
 from lsn_core.viz import anatomy as figures
 from lsn_core.viz.heatmap import Colours, around_zero, colours
@@ -37,6 +37,7 @@ from lsn_core.viz.places import layer_mark, places_map
 from lsn_core.viz.words import anatomy as words
 from lsn_core.viz.words.core import per_cent
 
+NAMES_ON_BAR = 19  # letters of two names that there is room for over a bar of colours
 COMPARED = {
     "above-pretrained": "shared − pretrained alone, percentage points",
     "above-chance": "shared − chance, percentage points",
@@ -123,10 +124,16 @@ def sentence(anatomy: Anatomy) -> str:
     return "\n\n".join(found)
 
 
-def follows(left: bool, right: bool) -> str:
+def follows(view: View, left: bool, right: bool, second: SubNetwork | None) -> str:
     """How the choice here and the side bar go together; `left` and `right` say which side follows it."""
+    method = "method, " if len(view.catalogue.methods(view.task)) > 1 else ""
+    what = f"the side bar's task, {method}sparsity, languages and seeds"
+    if second is None and left:
+        return f"The first follows {what}, until you choose another here; there is no second."
+    if second is None:
+        return "The first is chosen here and stays, whatever the side bar says; there is no second."
     if left and right:
-        return "Both follow the side bar's task, method, sparsity, languages and seeds, until you choose others here."
+        return f"Both follow {what}, until you choose others here."
     if left or right:
         one, other = ("second", "first") if left else ("first", "second")
         return f"The {one} is chosen here and stays, whatever the side bar says; the {other} follows the side bar."
@@ -149,16 +156,16 @@ def notes(anatomy: Anatomy) -> list[str]:
 def density_map(anatomy: Anatomy, side: str, chosen: Matrix) -> tuple[go.Figure, Described]:
     """Layers by components: the share of weights that one sub-network keeps."""
     grids = [100 * _grid(anatomy, f"density_{one}") for one in ("left", "right")]
-    shown = colours("weights kept, %", np.stack(grids), 0, (0.0, 100.0))
+    shown = colours("weights kept, %", np.stack(grids), 1, (0.0, 100.0))
     name = anatomy.names[("left", "right").index(side)]
     grid = grids[("left", "right").index(side)]
     fig = _map(anatomy, grid, shown, chosen)
     about = Described(
         name=_file_name(anatomy, f"density-{side}"),
-        alt=f"Heatmap of the share of weights that {name} keeps, {_extent(anatomy)}. "
-        f"{per_cent(_last(grid))} of all.",
-        how=f"Share of the weights that {name} keeps in each layer and component; last row and column: all "
-        f"layers, all components together. Grey: the model has no such matrix. {_source(anatomy)}",
+        alt=f"Heatmap of the share of weights that {words.within(name)} keeps, {_extent(anatomy)}. "
+        f"{per_cent(_last(grid))} of all prunable weights.",
+        how=f"Share of the weights that {words.within(name)} keeps in each layer and component; last row and column: all "
+        f"layers, all components together. Grey: the model has no such matrix. {_source(anatomy, side)}",
         table=anatomy.table,
     )
     return fig, about
@@ -167,18 +174,21 @@ def density_map(anatomy: Anatomy, side: str, chosen: Matrix) -> tuple[go.Figure,
 def compared_map(anatomy: Anatomy, show: str, chosen: Matrix) -> tuple[go.Figure, Described]:
     """Layers by components: what the two share, or by how much they differ."""
     grid = compared(anatomy, show)
-    if show == "shared":
-        shown = colours(COMPARED[show], grid, 1, (0.0, 100.0))
-    else:
-        shown = around_zero(COMPARED[show], grid, 1)
-    names = f"{anatomy.names[0]} and {anatomy.names[1]}"
+    title = COMPARED[show]
+    if show == "difference":
+        first, second = _on_bar(anatomy)
+        title = f"density, {first} − {second}, percentage points"
+    whole = show == "shared"
+    shown = colours(title, grid, 1, (0.0, 100.0)) if whole else around_zero(title, grid, 1)
+    names = f"{anatomy.names[0]} and {words.within(anatomy.names[1])}"
     of_both = "weights that both keep, in per cent of those that either keeps (Jaccard index)"
     how = {
         "above-pretrained": f"{of_both}, less what it would be if all that the two had in common were the sizes "
         "of the pretrained weights",
         "above-chance": f"{of_both}, less that of two random sub-networks as dense in every matrix",
         "shared": of_both,
-        "difference": "share of weights that the first keeps, less that of the second",
+        "difference": f"share of weights that {words.within(anatomy.names[0])} keeps, less that of "
+        f"{words.within(anatomy.names[1])}",
     }[show]
     about = Described(
         name=_file_name(anatomy, f"compared-{show}"),
@@ -217,7 +227,7 @@ def first_matrix(anatomy: Anatomy) -> str:
 def matrix_sentence(anatomy: Anatomy, matrix: Matrix) -> str:
     """What is seen of one matrix."""
     bits = _bits(anatomy, matrix)
-    kept = [f"{name} keeps {per_cent(100 * one.mean())}" for name, one in bits.items()]
+    kept = [f"{words.within(name)} keeps {per_cent(100 * one.mean())}" for name, one in bits.items()]
     rows, columns = matrix.shape
     text = f"Of the {rows:,} × {columns:,} weights here, {' and '.join(kept)}."
     if anatomy.right is not None:
@@ -237,7 +247,8 @@ def pictures(anatomy: Anatomy, matrix: Matrix) -> list[tuple[str, go.Figure, Des
         first, second = bits.values()
         difference = 100 * block_means(first.astype(np.int8) - second.astype(np.int8)).value
         apart = 100 * block_means(first ^ second).value
-        title = "kept by the first only − by the second only, % of weights"
+        one, other = _on_bar(anatomy)
+        title = f"kept by {one} only − by {other} only, % of weights"
         drawn.append(
             ("Which of the two keeps more", difference, figures.difference_colours(title, difference))
         )
@@ -307,7 +318,7 @@ def heads_map(anatomy: Anatomy, chosen: Matrix) -> tuple[str, go.Figure, Describ
         columns,
         grid,
         hover,
-        colours("weights kept, %", grid, 0, (0.0, 100.0)),
+        colours("weights kept, %", grid, 1, (0.0, 100.0)),
         anatomy.view.theme,
         keys=[[name_at[layer, matrix.component]] * len(columns) for layer in layers],
         chosen=(layers.index(layer_of(chosen)), len(columns) - 1) if matrix is chosen else None,
@@ -316,11 +327,11 @@ def heads_map(anatomy: Anatomy, chosen: Matrix) -> tuple[str, go.Figure, Describ
     )
     about = Described(
         name=_file_name(anatomy, f"heads-{matrix.component}"),
-        alt=f"Heatmap of the share of weights that {name} keeps in {len(layers)} layers by {len(columns) - 1} attention "
+        alt=f"Heatmap of the share of weights that {words.within(name)} keeps in {len(layers)} layers by {len(columns) - 1} attention "
         f"heads of the {matrix.component} matrices. {text.replace('**', '')}",
-        how=f"Share of the weights that {name} keeps in each head's {'columns' if matrix.head_axis else 'rows'} of the "
+        how=f"Share of the weights that {words.within(name)} keeps in each head's {'columns' if matrix.head_axis else 'rows'} of the "
         f"{matrix.component} matrices; last column: all heads. Heads of different layers have nothing to do with "
-        f"each other, whatever their number. {_source(anatomy)}",
+        f"each other, whatever their number. {_source(anatomy, 'left')}",
         table=pd.DataFrame(
             [(layer, head, value) for layer, row in found.items() for head, value in enumerate(row)],
             columns=["layer", "head", "density"],
@@ -348,7 +359,7 @@ def lines(anatomy: Anatomy, matrix: Matrix, what: str) -> tuple[str, go.Figure, 
         name=_file_name(anatomy, f"{what}s", matrix),
         alt=f"Share of weights kept by {what} of {_place(matrix)}. {text}",
         how=f"Share of the weights kept in each {of}, counted from 0 as in the model. Band: where 95 of 100 would "
-        f"lie if the weights that {name} keeps in this matrix were drawn by lot. {_source(anatomy)}",
+        f"lie if the weights that {words.within(name)} keeps in this matrix were drawn by lot. {_source(anatomy)}",
         table=pd.DataFrame({what: np.arange(len(density))} | {f"density: {k}": v for k, v in found.items()}),
     )
     return text, fig, about
@@ -513,8 +524,22 @@ def _written(value: float, shown: Colours) -> str:
     return signed(value, shown.digits) if shown.signed else f"{value:.{shown.digits}f}"
 
 
-def _source(anatomy: Anatomy) -> str:
-    return f"Atlas {anatomy.view.atlas.name}, model {anatomy.view.atlas.model['name']}."
+def _on_bar(anatomy: Anatomy) -> tuple[str, str]:
+    """What the two are called over a bar of colours."""
+    first, second = map(words.within, anatomy.names)
+    return (first, second) if len(first + second) <= NAMES_ON_BAR else ("the first", "the second")
+
+
+def _source(anatomy: Anatomy, *sides: str) -> str:
+    """Where numbers come from: the sub-networks of these sides, or of both, and the atlas."""
+    found = [
+        f"{name}: {found_as(one)}"
+        for side, name, one in zip(
+            ("left", "right"), anatomy.names, (anatomy.left, anatomy.right), strict=True
+        )
+        if one is not None and side in (sides or ("left", "right"))
+    ]
+    return f"{'; '.join(found)}. Atlas {anatomy.view.atlas.name}, model {anatomy.view.atlas.model['name']}."
 
 
 def _file_name(anatomy: Anatomy, what: str, matrix: Matrix | None = None) -> str:

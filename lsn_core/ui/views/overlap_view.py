@@ -19,6 +19,7 @@ from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import heatmap, overlap_map, ranking
 from lsn_core.viz.labels import plain_name, scope_name
+from lsn_core.viz.measures import NEUTRALITY
 from lsn_core.viz.overlap_map import cell_texts, colours, drawn, reference_marks
 from lsn_core.viz.profile import HEIGHT
 from lsn_core.viz.words.overlap import overlap_sentence, pair_extremes, pair_mean, parts_sentence
@@ -137,8 +138,8 @@ def _panels(
     view: View, part: Part, order: tuple[str, ...], chosen: tuple[str, str] | None, order_by: str
 ) -> tuple[go.Figure, Described]:
     found = {
-        scope_name(scope): store.matrix(view, view.measure.key, scope, order, replicates=0)
-        for scope in part.scopes
+        title: store.matrix(view, view.measure.key, scope, order, replicates=0)
+        for title, scope in zip(_panel_titles(part.scopes), part.scopes, strict=True)
     }
     values = {title: drawn(matrix, view.measure) for title, matrix in found.items()}
     shown = colours(view.measure, np.stack([matrix.value for matrix in found.values()]))
@@ -161,6 +162,18 @@ def _panels(
     return fig, about
 
 
+def _panel_titles(scopes: tuple[str, ...]) -> list[str]:
+    """Names of the parts that fit over small heatmaps: a layer's without its stack where all are of one, and
+    without the word where they are of two."""
+    stacks = {scope.partition(".")[0] for scope in scopes if "." in scope}
+    names = [scope_name(scope) for scope in scopes]
+    if not stacks:
+        return names
+    if len(stacks) > 1:
+        return [name.replace(" layer ", " ") for name in names]
+    return [f"Layer {scope.partition('.')[2]}" for scope in scopes]
+
+
 def ranking_figure(view: View, part: Part, height: float) -> tuple[go.Figure, Described]:
     """The most and the least alike pairs with their intervals, as many as go beside a figure of this height."""
     found = store.matrix(view, view.measure.key, part.single)
@@ -178,7 +191,8 @@ def ranking_figure(view: View, part: Part, height: float) -> tuple[go.Figure, De
     about = Described(
         name=file_name(view, "pairs", part.single),
         alt=f"The most and the least alike pairs of languages by {view.measure.name}, with 95 % intervals.",
-        how=f"{_seed_words(view).capitalize()}; 95 % intervals from 400 resamples of seeds and matrices.",
+        how=f"Weights counted {part.where}; {_seed_words(view)}; 95 % intervals from 400 resamples of seeds "
+        "and matrices.",
         table=pd.DataFrame(
             [
                 (plain_name(p.languages[0]), plain_name(p.languages[1]), p.value, p.low, p.high)
@@ -250,10 +264,11 @@ def _table(view: View, scopes: list[str], order: tuple[str, ...], replicates: in
 
 
 def _how(view: View, part: Part, ending: str) -> str:
+    itself = ", which is 1 by definition" if view.measure is NEUTRALITY else " where that is not measured"
     return (
         f"{view.measure.formula}, from weights counted {'in each part' if part.scope is None else part.where}; "
-        f"{_seed_words(view)}. {ending} Grey: undefined, or a language with itself where that is not "
-        f"measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}."
+        f"{_seed_words(view)}. {ending} Grey: undefined, or a language with itself{itself}. "
+        f"Atlas {view.atlas.name}, model {view.atlas.model['name']}."
     )
 
 

@@ -17,7 +17,7 @@ from lsn_core.ui.controls import Clade, Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
-from lsn_core.viz.dendrogram import Cut, tree_figure
+from lsn_core.viz.dendrogram import HEIGHT_DIGITS, Cut, merges, shown_heights, tree_figure
 from lsn_core.viz.labels import listed, plain_name, signed
 from lsn_core.viz.measures import DISTANCES, JACCARD, NEUTRALITY
 from lsn_core.viz.tanglegram import tanglegram_figure
@@ -80,7 +80,7 @@ def clade_words(tree: Tree, view: View, chosen: Clade) -> str:
     row = tree.clades().index(frozenset(chosen))
     share = float("nan") if tree.support is None else float(tree.support[row])
     return (
-        f"**{listed(chosen, most=12)}** join at {DISTANCES[view.measure.token]} = {tree.linkage[row, 2]:.3f}; "
+        f"**{listed(chosen, most=12)}** join at {DISTANCES[view.measure.token]} = {tree.linkage[row, 2]:.{HEIGHT_DIGITS}f}; "
         f"{support_words(share)}."
     )
 
@@ -106,12 +106,22 @@ def figure(
         how=f"{tree.method.capitalize()} linkage of {axis}, weights counted {part.where}, leaves ordered "
         "so that neighbours are alike. The number at a join, where there is room for it, is its support: the share of "
         "400 resamples of seeds and matrices, in per cent, that have this very group. Below "
-        f"{100 * FIRM:.0f} the group is pale, below {100 * ESTABLISHED:.0f} it is not established. The dashed line is "
-        "the cut; each of its groups of several languages has a colour. A click on a join chooses its group. Atlas "
-        f"{view.atlas.name}, model {view.atlas.model['name']}.",
+        f"{100 * FIRM:.0f} the group is thin and faint, below {100 * ESTABLISHED:.0f} it is not established. The dashed "
+        "line is the cut, midway between the joins on its two sides; each of its groups of several languages has a "
+        f"colour. A click on a join chooses its group.{_start(tree, axis)} Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=table(tree, cut(tree, groups)),
     )
     return fig, about
+
+
+def _start(tree: Tree, axis: str) -> str:
+    """Where the axis begins, if not at 0."""
+    start, _ = shown_heights(merges(tree.linkage, tree.order))
+    return (
+        ""
+        if start == 0
+        else f" Stems are cut short: the axis begins at {axis} = {start:.{HEIGHT_DIGITS}f}, not at 0."
+    )
 
 
 def table(tree: Tree, groups: tuple[Group, ...]) -> pd.DataFrame:
@@ -231,7 +241,7 @@ def tanglegram(
         name=overlap_view.file_name(view, f"families-{tree.method}", part.single),
         alt=f"The measured tree beside the family tree of {len(drawn.labels)} languages; {crossed(drawn)} pairs of "
         "lines cross.",
-        how=f"Left: the measured tree, {drawn_as}; colours are the groups of the cut, weak groups are pale. Right: the "
+        how=f"Left: the measured tree, {drawn_as}; colours are the groups of the cut, weak groups are thin and faint. Right: the "
         "families as Glottolog has them, names of branches under the languages; its lengths mean nothing. p: the "
         f"share of {'all ' if found.exact else ''}{found.permutations:,} ways to shuffle the names that make the trees "
         "as alike as they are or more, adjusted for two tests.",

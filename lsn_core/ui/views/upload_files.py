@@ -253,24 +253,24 @@ def limits(megabytes: int, view: View) -> str:
     return (
         f"Endings: {ENDINGS}. At most {megabytes} MB a file, which whoever runs this server can change "
         "(`--server.maxUploadSize`). Masks saved as 0/1 bytes take a quarter of the room of decimal numbers, and "
-        f"much less as compressed npz; `python -m lsn_core import FILE --atlas masks/{view.atlas.name}` takes files "
-        "of any size."
+        f"much less as compressed npz; `python -m lsn_core import FILE --atlas masks/{view.atlas.name}` takes larger "
+        "files."
     )
 
 
 def matrices(view: View) -> pd.DataFrame:
-    """What a file has to hold, one row a matrix."""
+    """What a file has to hold, one row a matrix; the shape stands before the long name, to be seen on a small screen."""
     return pd.DataFrame(
         [
             (
-                m.name,
                 f"{m.shape[0]} × {m.shape[1]}",
+                m.name,
                 "–" if m.layer is None else f"{m.stack} {m.layer}",
                 m.component,
             )
             for m in view.atlas.layout.matrices
         ],
-        columns=["name", "shape", "layer", "component"],
+        columns=["shape", "name", "layer", "component"],
     )
 
 

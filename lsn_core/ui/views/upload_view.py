@@ -53,6 +53,11 @@ class Beside:
     identical: tuple[TicketKey, ...]
 
     @property
+    def left_out(self) -> tuple[TicketKey, ...]:
+        """Those of `identical` that are not among those compared."""
+        return tuple(key for key in self.identical if key not in self.meeting.tickets)
+
+    @property
     def same_level(self) -> bool:
         """Whether both sides have one sparsity."""
         return abs(self.mask.sparsity - self.level) <= SAME_LEVEL
@@ -95,7 +100,7 @@ def _meet(
 
 def sentence(one: Beside) -> str:
     """The line above the figures."""
-    return words.neighbours_sentence(one.found, one.part.where, one.identical)
+    return words.neighbours_sentence(one.found, one.part.where, one.identical, bool(one.left_out))
 
 
 def nearest(one: Beside) -> str:
@@ -206,10 +211,12 @@ def _how(one: Beside) -> str:
     view = one.view
     seeds = ", ".join(str(seed) for seed in view.seeds)
     reference = "" if np.isfinite(one.found.reference).any() else " Pretrained alone: not known here."
+    copied = " and ".join(f"{plain_name(key.language)} with seed {key.seed}" for key in one.left_out)
+    without = f", without {copied}, which the upload is a copy of" if copied else ""
     return (
         f"Jaccard index = weights kept by both / weights kept by either, counted {one.part.where}, with the atlas's sub-networks at "
         f"{100 * one.level:g} % removed ({METHOD_NAMES[view.method]}, {task_name(view.task).lower()}), mean over "
-        f"seeds {seeds}. 95 % intervals from 400 resamples of matrices and of the atlas's seeds; how much another run "
+        f"seeds {seeds}{without}. 95 % intervals from 400 resamples of matrices and of the atlas's seeds; how much another run "
         f"of the upload would differ is not in them, and with one run there is no neutrality.{reference} Atlas "
         f"{view.atlas.name}, model {view.atlas.model['name']}."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsn_core.viz.labels import scope_name
+from lsn_core.viz.labels import PRETRAINED, scope_name
 from lsn_core.viz.words.core import per_cent
 
 ALIKE = 0.01  # two sub-networks keep as many weights where their numbers differ by less than this share
@@ -42,13 +42,24 @@ class Shared:
 
 def place_name(layer: str, component: str) -> str:
     """A layer and component within a sentence; `layer` is "none" for a matrix outside the layers."""
-    return f"the {component} matrix" + ("" if layer == "none" else f" of {scope_name(layer).lower()}")
+    kind = component_kind(component)
+    return f"the {kind} matrix" + ("" if layer == "none" else f" of {scope_name(layer).lower()}")
+
+
+def component_kind(component: str) -> str:
+    """A component before the word "matrix": hyphens keep the last word of "feed-forward in" from reading on."""
+    return component.replace("feed-forward ", "feed-forward-")
+
+
+def within(name: str) -> str:
+    """A sub-network's name within a sentence: that of the pretrained weights is no proper name."""
+    return name[:1].lower() + name[1:] if name.startswith(PRETRAINED) else name
 
 
 def kept_sentence(own: Kept, in_base: float) -> str:
     """Markdown on one sub-network; `in_base` is the share of its weights that the pretrained weights alone
     would keep too, NaN where unknown."""
-    text = f"**{own.name}** keeps **{per_cent(100 * own.kept / own.size)}** of all weights"
+    text = f"**{own.name}** keeps **{per_cent(100 * own.kept / own.size)}** of all prunable weights"
     if len(own.density) > 1:
         most, least = (pick(own.density, key=lambda place: own.density[place]) for pick in (max, min))
         text += (
@@ -77,8 +88,8 @@ def shared_sentence(names: tuple[str, str], shared: Shared) -> str:
     if fewer and more - fewer > ALIKE * more:
         small, large = names if shared.left < shared.right else names[::-1]
         text += (
-            f". {small} keeps fewer weights than {large}, so that at most {per_cent(100 * fewer / more)} could "
-            f"be shared; of its weights, {large} keeps {per_cent(100 * shared.both / fewer)}"
+            f". {small} keeps fewer weights than {within(large)}, so that at most {per_cent(100 * fewer / more)} could "
+            f"be shared; of its weights, {within(large)} keeps {per_cent(100 * shared.both / fewer)}"
         )
     known = {place: value for place, value in shared.by_place.items() if np.isfinite(value)}
     if len(known) > 1:
@@ -95,9 +106,9 @@ def heads_sentence(name: str, component: str, heads: Mapping[str, np.ndarray]) -
     found = {(layer, head): float(value) for layer, row in heads.items() for head, value in enumerate(row)}
     most, least = (pick(found, key=lambda place: found[place]) for pick in (max, min))
     return (
-        f"Of the {len(found)} heads, {name} keeps most of the {component} weights in head {most[1]} of {most[0]} "
-        f"({per_cent(100 * found[most])}) and least in head {least[1]} of {least[0]} "
-        f"({per_cent(100 * found[least])})."
+        f"{name} keeps the largest share of a head's {component} weights in head {most[1]} of {most[0]} "
+        f"({per_cent(100 * found[most])}) and the smallest in head {least[1]} of {least[0]} "
+        f"({per_cent(100 * found[least])}); there are {len(found)} heads."
     )
 
 
@@ -107,10 +118,10 @@ def lines_sentence(name: str, what: str, density: np.ndarray, outside: float) ->
     `outside` is the share of them beyond where 95 % would lie, were the kept weights drawn by lot.
     """
     if density.min() == density.max():
-        return f"Every {what} of {name} keeps {per_cent(100 * density[0])}."
+        return f"Every {what} of {within(name)} keeps {per_cent(100 * density[0])}."
     most, least = int(np.argmax(density)), int(np.argmin(density))
     return (
-        f"{name} keeps most in {what} {most} ({per_cent(100 * density[most])}) and least in {what} {least} "
-        f"({per_cent(100 * density[least])}); {per_cent(100 * outside)} of the {what}s lie outside the band, "
+        f"{name} keeps the largest share in {what} {most} ({per_cent(100 * density[most])}) and the smallest in "
+        f"{what} {least} ({per_cent(100 * density[least])}); {per_cent(100 * outside)} of the {what}s lie outside the band, "
         "where 5 % would lie if its weights were drawn by lot."
     )

@@ -108,11 +108,11 @@ def pair_sentence(measure: Measure, pair: tuple[str, str], where: str, value: Es
         return f"For {names} this measure is undefined {where}."
     number = _with_interval(value, measure.digits)
     if measure is NEUTRALITY:
-        return f"{names} stand at {number} {where}{_neutrality_doubt(value)}."
+        return f"{names} have a neutrality of {number} {where}{_neutrality_doubt(value)}."
     if measure is JACCARD:
-        return f"{names} share {number} of the weights that either of them keeps {where}."
+        return f"{names} share {number} of the weights that either of them keeps {where} (the Jaccard index)."
     than = "the pretrained weights alone would give" if measure is ABOVE_REFERENCE else "chance would give"
-    return f"{names} overlap {where} by {number} {_more(value)} {than}{_doubt(value)}."
+    return f"{names} have a Jaccard index {number} {_more(value)} {than} {where}{_doubt(value)}."
 
 
 def parts_sentence(measure: Measure, kind: str, means: Mapping[str, float]) -> str:
@@ -136,17 +136,20 @@ def _mean_words(measure: Measure, count: int, where: str, mean: Estimate) -> str
     these = f"these {count} languages" if count > 2 else "these languages"
     if measure is NEUTRALITY:
         scale = "0 is what the pretrained weights alone bring about, 1 one language with itself"
-        return f"two of {these} stand on average at {number} {where}{_neutrality_doubt(mean)}; {scale}."
+        return f"two of {these} have a neutrality of {number} on average {where}{_neutrality_doubt(mean)}; {scale}."
     if measure is JACCARD:
-        return f"two of {these} share on average {number} of the weights that either of them keeps {where}."
+        return (
+            f"two of {these} share on average {number} of the weights that either of them keeps {where} "
+            "(the Jaccard index)."
+        )
     if measure is ABOVE_CHANCE:
         return (
-            f"two of {these} overlap {where} by {number} {_more(mean)} chance would give, on average. Most "
-            "of that comes with the pretrained weights."
+            f"two of {these} have on average a Jaccard index {number} {_more(mean)} chance would give {where}. "
+            "Most of that comes with the pretrained weights."
         )
     return (
-        f"two of {these} overlap {where} by {number} {_more(mean)} the pretrained weights alone would "
-        f"give, on average{_doubt(mean)}."
+        f"two of {these} have on average a Jaccard index {number} {_more(mean)} the pretrained weights alone "
+        f"would give {where}{_doubt(mean)}."
     )
 
 

@@ -46,7 +46,7 @@ def tree_sentence(
     named = "; ".join(listed(group) for group in groups)
     rest = f", and {len(firm) - len(groups)} more" if len(firm) > len(groups) else ""
     others = "One other group is not, and is" if weak == 1 else f"{weak} other groups are not, and are"
-    weak_words = f" {others} drawn pale." if weak else ""
+    weak_words = f" {others} drawn thin and faint." if weak else ""
     return text + f"Found again in at least {100 * FIRM:.0f} % of the resamples: {named}{rest}.{weak_words}"
 
 

@@ -14,10 +14,13 @@ DIGITS = 3
 FIRM = 0.95  # share of the resamples in which the first has to stay the first
 
 
-def neighbours_sentence(found: Neighbours, where: str, identical: Sequence[TicketKey]) -> str:
+def neighbours_sentence(
+    found: Neighbours, where: str, identical: Sequence[TicketKey], left_out: bool = True
+) -> str:
     """Markdown for the line above the figure: the most alike language, what that is held against, how firm it is.
 
-    `where` is a part of the model, as in "over the whole model".
+    `where` is a part of the model, as in "over the whole model"; `identical` are tickets that the upload is a copy
+    of, and `left_out` says whether they are left out of the comparison.
     """
     known = [place for place in found.order if np.isfinite(found.jaccard[place])]
     if not known:
@@ -27,7 +30,7 @@ def neighbours_sentence(found: Neighbours, where: str, identical: Sequence[Ticke
     most = f"is most like that of **{name}**" if len(known) > 1 else f"is set beside that of **{name}**"
     value = _with_interval(found.jaccard[first], found.low[first], found.high[first])
     text = f"This sub-network {most}: of the weights that either keeps {where}, both keep {value}. {_judged(found, first)}"
-    return " ".join(filter(None, (text, _firm(found, known), _same(identical))))
+    return " ".join(filter(None, (text, _firm(found, known), _same(identical, left_out))))
 
 
 def levels_sentence(sparsity: float, level: float, found: Neighbours, base_levels: Sequence[float]) -> str:
@@ -107,11 +110,14 @@ def _firm(found: Neighbours, known: Sequence[int]) -> str:
     )
 
 
-def _same(identical: Sequence[TicketKey]) -> str:
+def _same(identical: Sequence[TicketKey], left_out: bool) -> str:
     if not identical:
         return ""
     names = " and ".join(f"{plain_name(key.language)} (seed {key.seed})" for key in identical)
-    return f"It is, weight for weight, the atlas's own sub-network of {names}: its likeness to that is no finding."
+    text = f"It is, weight for weight, the atlas's own sub-network of {names}"
+    if left_out:
+        return f"{text}, which is left out here: that a copy is like what it was copied from is no finding."
+    return f"{text}, and is compared with itself, as there is no other."
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
