@@ -13,6 +13,7 @@ view, address = shell.enter("anatomy")
 from lsn_core.ui import controls, subnetworks
 from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import anatomy_view
+from lsn_core.viz.labels import unbroken
 
 there = subnetworks.sources(view)
 defaults = subnetworks.by_side_bar(view, there)
@@ -57,7 +58,7 @@ with maps:
             st.info(anatomy_view.NO_HEADS)
         else:
             text, fig, about = all_heads
-            st.markdown(text)
+            st.markdown(unbroken(text))
             figure_block(
                 fig, about, "anatomy_all_heads", partial(controls.take_matrix, "anatomy_all_heads", layout)
             )
@@ -78,5 +79,5 @@ for column, what in zip(places, by, strict=True):
     with column:
         st.subheader(f"By {what}", anchor=False)
         text, fig, about = anatomy_view.lines(anatomy, matrix, what)
-        st.markdown(text)
+        st.markdown(unbroken(text))
         figure_block(fig, about, f"anatomy_{what}s")

@@ -11,7 +11,7 @@ view, address = shell.enter("tree")
 from lsn_core.ui import controls, store
 from lsn_core.ui.figures import figure_block, say
 from lsn_core.ui.views import overlap_view, tree_view
-from lsn_core.viz.labels import listed
+from lsn_core.viz.labels import listed, unbroken
 
 with st.container(horizontal=True, key="controls"):
     part = controls.part(view.atlas.layout, address, side_by_side=False)
@@ -23,7 +23,7 @@ overlap_view.check(view, need=3)
 tree = tree_view.build(view, part, linkage)
 clades = tree_view.clades(tree)
 say(tree_view.sentence(tree, view))
-st.markdown(tree_view.cut_words(tree, groups))
+st.markdown(unbroken(tree_view.cut_words(tree, groups)))
 with st.container(horizontal=True, vertical_alignment="bottom", key="clade"):
     chosen = controls.clade(clades, address)
     if chosen is not None:
@@ -36,7 +36,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="clade"):
     if view.languages_chosen:
         st.button("Show all languages again", on_click=controls.only_languages, args=((),))
 if chosen is not None:
-    st.markdown(tree_view.clade_words(tree, view, chosen))
+    st.markdown(unbroken(tree_view.clade_words(tree, view, chosen)))
     if len(chosen) == 2:
         st.page_link(
             "pages/overlap.py",

@@ -106,7 +106,7 @@ distances give a tree. How far to trust it:
 - **Cophenetic correlation**: between the measured distances and those at which the tree joins two languages. 1 is
   a tree that says all there is.
 - **Support** of a group: the share of draws of seeds and matrices whose tree has this very group. Below 70 % it is
-  drawn pale, below 50 % called not established.
+  drawn thin and faint, below 50 % called not established.
 - **Robinson–Foulds distance** to the family tree: of all groups in the two trees, the share that only one has.
 - **Baker's gamma**: rank correlation, over pairs of languages, of how late the two trees join them.
 
