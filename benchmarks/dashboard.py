@@ -252,7 +252,7 @@ def walk_eleven(browser: Browser, server: Server) -> list[Change]:
         one.press("linkage", "Complete")
         one.step("groups")
         one.turn_to("transfer")
-        one.press("against", "Dense")
+        one.press("against", "Unpruned model")
         one.press("against", "Nothing")
         one.turn_to("core")
         one.step("sparsity", "ArrowLeft")
