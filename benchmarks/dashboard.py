@@ -273,7 +273,7 @@ def walk_many(browser: Browser, server: Server) -> list[Change]:
             one.choose("Measure", measure)
         one.step("sparsity")
         one.step("sparsity", "ArrowLeft")
-        for name in ("Families", "Alphabet", "Alike together"):
+        for name in ("Families", "Alike together"):  # the made-up ones have no families: as by alphabet
             one.press("order", name)
         one.turn_to("tree")
         one.press("linkage", "Complete")

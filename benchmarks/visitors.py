@@ -161,7 +161,7 @@ def act(visitor: Visitor, chance: random.Random) -> None:
     if kind == "sparsity":
         place = chance.randrange(9)
         answer = visitor.slide("sparsity", place)
-        told = f"{10 * (place + 1)} %"
+        told = f"{10 * (place + 1)}\N{NO-BREAK SPACE}%"
         if page in SAY_SPARSITY and not any(told in text for text in answer.texts):
             raise Failed(f"page {page} does not say that {told} of the weights are removed")
     elif kind == "measure" and page in ("overlap", "tree"):
