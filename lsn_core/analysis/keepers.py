@@ -3,9 +3,9 @@
 With it a page need not read a ticket a language. It has a row for every sparsity and every task, method and seed of
 two or more languages, over all the languages that have them: ``task, method, seed, sparsity``; ``tickets``, their
 stems in the paper's order of languages; ``counts`` and ``exclusive`` as in ``cores.Membership``, row by row; and
-``sets``, for every set of the languages (as a pattern, see ``sets.KeeperSets``, from 0) the weights of the whole model
-that exactly they keep, empty with more than ``sets.MAX_LANGUAGES`` languages. Each row holds as long as its tickets
-do not change.
+``sets``, for every part of the model (``parts``) and in it every set of the languages (as a pattern, see
+``sets.KeeperSets``, from 0) the weights that exactly they keep, empty with more than ``sets.MAX_LANGUAGES`` languages.
+Each row holds as long as its tickets do not change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lsn_core.errors import CorruptFile
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.checks import is_real
-from lsn_core.masks.layout import Layout
+from lsn_core.masks.layout import Layout, Scope
 from lsn_core.masks.ticket import BASE_KEY, SPARSITY_TOLERANCE, TicketKey
 
 KEEPERS_TABLE = "keepers"
@@ -32,6 +32,28 @@ KEEPERS_COLUMNS = ("task", "method", "seed", "sparsity", "tickets", "counts", "e
 
 _MEMORY = 2**30
 """Bytes held at once while counting; more levels are counted in several passes."""
+
+
+@dataclass(frozen=True, eq=False)
+class ToldSets:
+    """The sets of languages that keep weights of each part of a model: ``weights`` is (parts, 2**n), by pattern."""
+
+    languages: tuple[str, ...]
+    labels: tuple[str, ...]
+    weights: np.ndarray
+
+    def over(self, label: str) -> SetSizes | None:
+        """Those of the part with this label; None where it is not one of the parts that are told of."""
+        if label not in self.labels:
+            return None
+        weights = self.weights[self.labels.index(label)].astype(np.int64)
+        patterns = np.flatnonzero(weights)
+        return SetSizes(self.languages, patterns.astype(np.uint16), weights[patterns])
+
+
+def parts(layout: Layout) -> list[Scope]:
+    """The parts of a model whose sets the table has: the whole, stacks, layers, components; not single matrices."""
+    return [scope for by in ("total", "stack", "layer", "component") for scope in layout.scopes(by)]
 
 
 @dataclass(frozen=True)
@@ -50,9 +72,9 @@ def refresh_keepers(atlas: Atlas) -> bool:
     with atlas.lock("tables"):
         stamps = {stem: stamp for stem, stamp in atlas.stamps().items() if stem != BASE_KEY.stem}
         found = _read(atlas)
-        if not atlas.has_bits or (found is not None and found[1] == stamps):
+        if not atlas.has_bits or (found is not None and found.whole and found.stamps == stamps):
             return False
-        fresh = {} if found is None else _rows(*found, stamps)
+        fresh = {} if found is None else _rows(found, stamps)
         rows = []
         for group in _groups(atlas):
             stems = tuple(key.stem for key in group.keys)
@@ -71,14 +93,14 @@ def read_keepers(atlas: Atlas) -> pd.DataFrame:
     if found is None:
         return pd.DataFrame(columns=list(KEEPERS_COLUMNS))
     if not atlas.has_bits:
-        return found[0]
-    rows = _rows(*found, atlas.stamps())
+        return found.rows
+    rows = _rows(found, atlas.stamps())
     return pd.DataFrame(list(rows.values()), columns=list(KEEPERS_COLUMNS))
 
 
-def keepers_row(table: pd.DataFrame, counts: Counts) -> tuple[Membership, SetSizes | None] | None:
+def keepers_row(table: pd.DataFrame, counts: Counts) -> tuple[Membership, ToldSets | None] | None:
     """What the table knows of the counts' tickets, one a language: None where it has no row of just these in this
-    order. The sets are over the whole model; None with more languages than sets are counted of."""
+    order. The sets are None with more languages than sets are counted of."""
     stems = [key.stem for key in counts.tickets]
     near = table[(table["sparsity"] - counts.sparsity).abs() <= SPARSITY_TOLERANCE]
     for row in near.to_dict("records"):
@@ -86,18 +108,26 @@ def keepers_row(table: pd.DataFrame, counts: Counts) -> tuple[Membership, SetSiz
             n, matrices = len(stems), len(counts.layout.matrices)
             keepers = np.asarray(row["counts"], dtype=np.int64).reshape(n + 1, matrices)
             alone = np.asarray(row["exclusive"], dtype=np.int64).reshape(n, matrices)
-            weights = np.asarray(row["sets"], dtype=np.int64)
-            patterns = np.flatnonzero(weights)
-            languages = tuple(key.language for key in counts.tickets)
-            sets = (
-                SetSizes(languages, patterns.astype(np.uint16), weights[patterns]) if len(weights) else None
-            )
+            sets = None
+            if n <= MAX_LANGUAGES:
+                labels = tuple(scope.label for scope in parts(counts.layout))
+                languages = tuple(key.language for key in counts.tickets)
+                sets = ToldSets(languages, labels, np.asarray(row["sets"]).reshape(len(labels), 1 << n))
             return counted_membership(counts, keepers, alone), sets
     return None
 
 
-def _read(atlas: Atlas) -> tuple[pd.DataFrame, dict[str, str]] | None:
-    """The table's sound rows and its stamps; None without a sound table, as the tickets can be counted again."""
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What a table has: its sound rows, whether these are all, and the stamps of the tickets it was made from."""
+
+    rows: pd.DataFrame
+    whole: bool
+    stamps: Mapping[str, str]
+
+
+def _read(atlas: Atlas) -> _Read | None:
+    """What the table has; None without a sound table, as the tickets can be counted again."""
     try:
         found = atlas.read_table(KEEPERS_TABLE)
     except CorruptFile:
@@ -105,8 +135,8 @@ def _read(atlas: Atlas) -> tuple[pd.DataFrame, dict[str, str]] | None:
     if found is None or tuple(found[0].columns) != KEEPERS_COLUMNS:
         return None
     frame, stamps = found
-    sound = [_is_sound(row, atlas.layout) for row in frame.to_dict("records")]
-    return frame[np.array(sound, dtype=bool)], stamps
+    sound = np.array([_is_sound(row, atlas.layout) for row in frame.to_dict("records")], dtype=bool)
+    return _Read(frame[sound], bool(sound.all()), stamps)
 
 
 def _is_sound(row: Mapping[Any, Any], layout: Layout) -> bool:
@@ -119,7 +149,8 @@ def _is_sound(row: Mapping[Any, Any], layout: Layout) -> bool:
     n, matrices = len(tickets), len(sizes)
     lengths = {"counts": (n + 1) * matrices, "exclusive": n * matrices}
     with_sets = n <= MAX_LANGUAGES
-    lengths["sets"] = 1 << n if with_sets else 0
+    scopes = parts(layout)
+    lengths["sets"] = len(scopes) << n if with_sets else 0
     for name, length in lengths.items():
         values = row[name]
         if not isinstance(values, np.ndarray) or values.shape != (length,):
@@ -136,17 +167,22 @@ def _is_sound(row: Mapping[Any, Any], layout: Layout) -> bool:
         return False
     if not with_sets:
         return True
-    of_size = np.bincount(np.bitwise_count(np.arange(1 << n)), weights=row["sets"], minlength=n + 1)
-    return np.array_equal(of_size, counts.sum(axis=1))
+    sizes_of_sets = np.bitwise_count(np.arange(1 << n))
+    of_parts = zip(scopes, row["sets"].reshape(len(scopes), 1 << n), strict=True)
+    return all(
+        np.array_equal(
+            np.bincount(sizes_of_sets, weights=weights, minlength=n + 1),
+            counts[:, scope.matrices].sum(axis=1),
+        )
+        for scope, weights in of_parts
+    )
 
 
-def _rows(
-    frame: pd.DataFrame, stamps: Mapping[str, str], current: Mapping[str, str]
-) -> dict[tuple[tuple[str, ...], str], dict[str, Any]]:
+def _rows(found: _Read, current: Mapping[str, str]) -> dict[tuple[tuple[str, ...], str], dict[str, Any]]:
     """The rows whose tickets are the same as when they were counted, by tickets and sparsity."""
-    fresh = {stem for stem, stamp in stamps.items() if current.get(stem) == stamp}
+    fresh = {stem for stem, stamp in found.stamps.items() if current.get(stem) == stamp}
     rows: list[dict[str, Any]] = [
-        {str(name): value for name, value in row.items()} for row in frame.to_dict("records")
+        {str(name): value for name, value in row.items()} for row in found.rows.to_dict("records")
     ]
     return {
         (tuple(row["tickets"]), _token(row["sparsity"])): row for row in rows if set(row["tickets"]) <= fresh
@@ -176,7 +212,8 @@ def _counted(atlas: Atlas, keys: Sequence[TicketKey], levels: Sequence[float]) -
     for start in range(0, len(levels), width):
         passing = levels[start : start + width]
         if len(keys) <= MAX_LANGUAGES:
-            found = [(*keepers_of(each), _whole(each)) for each in sets_at(atlas, keys, passing)]
+            scopes = parts(atlas.layout)
+            found = [(*keepers_of(each), _over(each, scopes)) for each in sets_at(atlas, keys, passing)]
         else:
             found = [(*each, np.empty(0, np.int64)) for each in tallies_at(atlas, keys, passing)]
         for level, (counts, exclusive, sets) in zip(passing, found, strict=True):
@@ -193,16 +230,17 @@ def _counted(atlas: Atlas, keys: Sequence[TicketKey], levels: Sequence[float]) -
             }
 
 
-def _whole(sets: KeeperSets) -> np.ndarray:
-    """The weights of the whole model that each set of languages keeps, from pattern 0, int64 (2**n,)."""
-    weights = np.zeros(1 << len(sets.languages), dtype=np.int64)
-    weights[sets.patterns] = sets.counts.sum(axis=1)
+def _over(sets: KeeperSets, scopes: Sequence[Scope]) -> np.ndarray:
+    """The weights of each part of the model that each set of languages keeps, int64 (parts, 2**n)."""
+    weights = np.zeros((len(scopes), 1 << len(sets.languages)), dtype=np.int64)
+    for row, scope in zip(weights, scopes, strict=True):
+        row[sets.patterns] = sets.counts[:, scope.matrices].sum(axis=1)
     return weights
 
 
 def _small(values: np.ndarray) -> np.ndarray:
-    """Whole numbers in a row, as small as they can be stored together."""
-    return values.ravel().astype(np.int64)
+    """Whole numbers in a row, in half the memory: a model has fewer weights than ``MAX_WEIGHTS``, 2**31."""
+    return values.ravel().astype(np.uint32)
 
 
 def _token(level: float) -> str:

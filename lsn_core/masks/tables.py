@@ -53,7 +53,7 @@ def write(path: Path, frame: pd.DataFrame, stamps: Mapping[str, str]) -> None:
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
         table = table.replace_schema_metadata({_METADATA_KEY: canonical_json(about).encode()})
-        pq.write_table(table, buffer, compression="zstd")
+        pq.write_table(table, buffer, compression="zstd", compression_level=15)
     except (pa.ArrowException, TypeError) as error:
         raise LsnError(f"table {path.stem} cannot be written: {brief(error)}") from error
     data = buffer.getvalue()

@@ -20,7 +20,7 @@ from lsn_core.analysis import provenance
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
 from lsn_core.analysis.cores import Membership, counted_membership, membership
 from lsn_core.analysis.counts import OVERLAP_TABLE, Counts, catalogue, load_counts
-from lsn_core.analysis.keepers import KEEPERS_TABLE, keepers_row, read_keepers
+from lsn_core.analysis.keepers import KEEPERS_TABLE, ToldSets, keepers_row, read_keepers
 from lsn_core.analysis.overlap import overlap_table
 from lsn_core.analysis.provenance import Origin
 from lsn_core.analysis.sets import MAX_LANGUAGES, KeeperSets, SetSizes, keepers_of, sets_at
@@ -233,9 +233,8 @@ def members(view: View, seed: int, progress: Progress | None = None) -> Membersh
 def set_sizes(view: View, seed: int, scope: Scope, progress: Progress | None = None) -> SetSizes:
     """Which of the view's languages keep the weights of a part of the model, in the tickets of one seed; as `members`."""
     told = _told(view, seed)
-    if told is not None and told[1] is not None and len(scope.matrices) == len(view.atlas.layout.matrices):
-        return told[1]
-    return sets(view, seed, progress).over(scope.matrices)
+    sizes = told[1].over(scope.label) if told is not None and told[1] is not None else None
+    return sizes if sizes is not None else sets(view, seed, progress).over(scope.matrices)
 
 
 def sets(view: View, seed: int, progress: Progress | None = None) -> KeeperSets:
@@ -251,7 +250,7 @@ def sets(view: View, seed: int, progress: Progress | None = None) -> KeeperSets:
     return found.select(view.languages)
 
 
-def _told(view: View, seed: int) -> tuple[Membership, SetSizes | None] | None:
+def _told(view: View, seed: int) -> tuple[Membership, ToldSets | None] | None:
     """What the atlas's table says of the view's languages with one seed; None where it says nothing."""
     signature = _signature(view.atlas.path / f"{KEEPERS_TABLE}.parquet")
     choice = (view.task, view.sparsity, seed, view.method, view.languages)
@@ -261,7 +260,7 @@ def _told(view: View, seed: int) -> tuple[Membership, SetSizes | None] | None:
 @st.cache_resource(show_spinner=False, max_entries=128)
 def _told_before(
     _view: View, stamp: str, signature: str, choice: tuple[str, float, int, str, tuple[str, ...]]
-) -> tuple[Membership, SetSizes | None] | None:
+) -> tuple[Membership, ToldSets | None] | None:
     return keepers_row(_keepers(_view.atlas, stamp, signature), _counts_of(_view, choice[2]))
 
 

@@ -390,7 +390,9 @@ def _look_at_keepers(atlas: Atlas) -> None:
         told, sizes = found
         assert (told.counts.sum(axis=0) == LAYOUT.sizes).all()
         assert sizes is not None
-        assert sizes.weights.sum() == LAYOUT.size
+        whole = sizes.over("total")
+        assert whole is not None
+        assert whole.weights.sum() == LAYOUT.size
     refresh_keepers(atlas)
 
 
