@@ -23,6 +23,7 @@ import psutil
 from benchmarks.bare import CHOICES, write_bare
 from benchmarks.table import Row
 from benchmarks.visitor import Answer, Failed, Visitor
+from lsn_core.viz.labels import unbroken
 from tests.browser.driver import ROOT, serve
 
 VISITORS = 20
@@ -161,7 +162,7 @@ def act(visitor: Visitor, chance: random.Random) -> None:
     if kind == "sparsity":
         place = chance.randrange(9)
         answer = visitor.slide("sparsity", place)
-        told = f"{10 * (place + 1)}\N{NO-BREAK SPACE}%"
+        told = unbroken(f"{10 * (place + 1)} %")
         if page in SAY_SPARSITY and not any(told in text for text in answer.texts):
             raise Failed(f"page {page} does not say that {told} of the weights are removed")
     elif kind == "measure" and page in ("overlap", "tree"):

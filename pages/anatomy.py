@@ -8,7 +8,7 @@ import streamlit as st
 
 from lsn_core.ui import shell
 
-view, address = shell.enter("anatomy")
+view, address = shell.enter()
 
 from lsn_core.ui import controls, subnetworks
 from lsn_core.ui.figures import figure_block, say

@@ -6,7 +6,7 @@ import streamlit as st
 
 from lsn_core.ui import shell
 
-view, address = shell.enter("core")
+view, address = shell.enter()
 
 from lsn_core.ui import controls, states
 from lsn_core.ui.figures import figure_block, say

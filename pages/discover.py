@@ -6,7 +6,7 @@ import streamlit as st
 
 from lsn_core.ui import shell
 
-frame = shell.heading("discover")
+frame = shell.heading()
 
 from lsn_core.ui import permissions, store
 from lsn_core.ui.views import discover_form, discover_view

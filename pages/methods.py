@@ -4,7 +4,7 @@ import streamlit as st
 
 from lsn_core.ui import shell
 
-frame = shell.heading("methods")
+frame = shell.heading()
 
 from lsn_core.ui.views import methods_view  # noqa: E402 - after the frame, as on every page
 

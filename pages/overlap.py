@@ -8,7 +8,7 @@ import streamlit as st
 
 from lsn_core.ui import shell
 
-view, address = shell.enter("overlap")
+view, address = shell.enter()
 
 from lsn_core.ui import controls, states, store, subnetworks
 from lsn_core.ui.figures import figure_block, say

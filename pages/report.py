@@ -4,7 +4,7 @@
 
 from lsn_core.ui import shell
 
-frame = shell.heading("report")
+frame = shell.heading()
 
 from lsn_core.ui import pins
 from lsn_core.ui.views import report_view

@@ -6,7 +6,7 @@ import streamlit as st
 
 from lsn_core.ui import shell
 
-view, address = shell.enter("transfer")
+view, address = shell.enter()
 
 from lsn_core.ui import controls, states, subnetworks
 from lsn_core.ui.figures import figure_block, say

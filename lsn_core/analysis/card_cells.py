@@ -10,8 +10,10 @@ import pandas as pd
 from lsn_core.analysis.core_scores import CoreScores, core_scores, scored_cores
 from lsn_core.analysis.networks import Difference
 from lsn_core.analysis.transfer import CONTROLS, TransferMatrix, transfer_matrix
+from lsn_core.analysis.words import over_seeds
 
 _SHOWN_DONORS = 3
+_SPREAD = ", with the lowest and highest in brackets"  # of several seeds
 
 
 def spread(values: np.ndarray) -> str:
@@ -41,7 +43,7 @@ def _mask_lines(matrix: TransferMatrix) -> Iterator[str]:
     yield (
         f"{matrix.metric} of each language's network trained and scored on its own text: the unpruned model (`dense`), the "
         f"sub-network that `imp` found, and the controls (`random`: as many weights in every matrix; `base`: the "
-        f"largest pretrained weights). {_over_seeds(matrix.seeds)}."
+        f"largest pretrained weights). {over_seeds(matrix.seeds, _SPREAD)}."
     )
     yield ""
     yield from _own_table(matrix)
@@ -156,7 +158,7 @@ def _core_lines(found: CoreScores) -> Iterator[str]:
         f"{networks.metric} of the core ({members}; {found.kept['core']:,.0f} weights) trained "
         "and scored on each of its languages from the pretrained weights, beside the unpruned model (`dense`), the language's "
         "own sub-network, and as many weights as the core: `random`, drawn by lot in every matrix; `base`, the "
-        f"largest pretrained ones. {_over_seeds(networks.seeds)}."
+        f"largest pretrained ones. {over_seeds(networks.seeds, _SPREAD)}."
     )
     yield ""
     columns = {
@@ -237,13 +239,6 @@ def _diagonals(cube: np.ndarray) -> np.ndarray:
 def _mean_of(values: np.ndarray) -> str:
     known = values[~np.isnan(values)]
     return f"{known.mean():.3f}" if len(known) else "not measured"
-
-
-def _over_seeds(seeds: Sequence[int]) -> str:
-    """Which seeds a table's numbers are of, to begin a sentence with."""
-    if len(seeds) == 1:
-        return f"Seed {seeds[0]} only"
-    return f"Mean over seeds {_listed(seeds)}, with the lowest and highest in brackets"
 
 
 def _named(seeds: Sequence[int]) -> str:

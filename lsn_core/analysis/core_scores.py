@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lsn_core.analysis.networks import NetworkScores
+from lsn_core.analysis.words import keepers_words
 from lsn_core.errors import LsnError
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.atlas import Atlas
@@ -31,13 +32,6 @@ class WhichCore:
 
     def __str__(self) -> str:
         return f"{keepers_words(self.at_least, len(self.members))} at {self.sparsity:.0%}"
-
-
-def keepers_words(at_least: int, count: int) -> str:
-    """Those who keep a weight of a core, at least so many of ``count`` languages."""
-    if at_least < count:
-        return f"at least {at_least} of {count} languages"
-    return "both languages" if count == 2 else f"all {count} languages"
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from lsn_core.analysis.across_tasks import across_tasks
 from lsn_core.analysis.calibration import LanguageMatrix, language_matrix
-from lsn_core.analysis.core_scores import core_scores, keepers_words, scored_cores
+from lsn_core.analysis.core_scores import core_scores, scored_cores
 from lsn_core.analysis.counts import Counts, catalogue, load_counts
 from lsn_core.analysis.networks import CLEAR
 from lsn_core.analysis.statistics import (
@@ -29,6 +29,7 @@ from lsn_core.analysis.statistics import (
     transfer_mantel,
 )
 from lsn_core.analysis.transfer import transfer_matrix
+from lsn_core.analysis.words import keepers_words
 from lsn_core.errors import CorruptFile, LsnError, brief
 from lsn_core.languages import DISTANCE_KINDS, reference_distances, relatives
 from lsn_core.masks import cells

@@ -135,22 +135,26 @@ def _read(atlas: Atlas) -> _Read | None:
     if found is None or tuple(found[0].columns) != KEEPERS_COLUMNS:
         return None
     frame, stamps = found
-    sound = np.array([_is_sound(row, atlas.layout) for row in frame.to_dict("records")], dtype=bool)
+    scopes = parts(atlas.layout)
+    sound = np.array([_is_sound(row, atlas.layout, scopes) for row in frame.to_dict("records")], dtype=bool)
     return _Read(frame[sound], bool(sound.all()), stamps)
 
 
-def _is_sound(row: Mapping[Any, Any], layout: Layout) -> bool:
-    """Whether a row can be what was counted: its numbers fit the model, its languages and each other."""
+def _is_sound(row: Mapping[Any, Any], layout: Layout, scopes: Sequence[Scope]) -> bool:
+    """Whether a row can be what was counted: its numbers fit the model, its parts (`scopes`), its languages and each
+    other."""
     tickets, sizes = row["tickets"], layout.sizes
     if not isinstance(tickets, np.ndarray) or not all(isinstance(stem, str) for stem in tickets):
         return False
     if not is_real(row["sparsity"]) or not 0 <= row["sparsity"] <= 1:
         return False
     n, matrices = len(tickets), len(sizes)
-    lengths = {"counts": (n + 1) * matrices, "exclusive": n * matrices}
     with_sets = n <= MAX_LANGUAGES
-    scopes = parts(layout)
-    lengths["sets"] = len(scopes) << n if with_sets else 0
+    lengths = {
+        "counts": (n + 1) * matrices,
+        "exclusive": n * matrices,
+        "sets": len(scopes) << n if with_sets else 0,
+    }
     for name, length in lengths.items():
         values = row[name]
         if not isinstance(values, np.ndarray) or values.shape != (length,):
@@ -239,7 +243,7 @@ def _over(sets: KeeperSets, scopes: Sequence[Scope]) -> np.ndarray:
 
 
 def _small(values: np.ndarray) -> np.ndarray:
-    """Whole numbers in a row, in half the memory: a model has fewer weights than ``MAX_WEIGHTS``, 2**31."""
+    """Whole numbers in a row, four bytes each: no model has more weights than ``MAX_WEIGHTS``, 2**31."""
     return values.ravel().astype(np.uint32)
 
 

@@ -84,9 +84,10 @@ class Reference:
     """What a ticket is stored as differences from, and where the weights of each of its values lie.
 
     The values are ``table[base]``, or ``base`` itself, uint8 (n,), where no table is given; they are looked up when
-    they are needed, as an array of them would be as large as the base ticket. Their *group order* takes the weights of value 0 first, then those of 1, and so on, each
-    group in the order of the weights. Where in it a weight stands is found from the number of weights of each
-    value before every block of 64, so that the order itself, several bytes a weight, is never held.
+    they are needed, as an array of them would be as large as the base ticket. Their *group order* takes the weights
+    of value 0 first, then those of 1, and so on, each group in the order of the weights. Where in it a weight stands
+    is found from the number of weights of each value before every block of 64, so that the order itself, several
+    bytes a weight, is never held.
     """
 
     def __init__(self, base: np.ndarray, table: np.ndarray | None = None) -> None:

@@ -25,9 +25,7 @@ _SEEN = "address_seen"  # the browser's tokens that the controls were last broug
 _MEANT = "address_meant"  # the whole address those tokens stand for
 _VALUES = "address_values"  # the controls' values when the last run ended
 _AT = "address_at"  # the page that the last run to end was of
-_PASSED = (
-    "address_passed"  # what the browser may still show: (page, tokens), until it shows what was written last
-)
+_PASSED = "address_passed"  # what the browser may show till it shows what was written last: (page, tokens)
 _NOTES = "address_notes"
 _PAGES = "address_pages"  # page name -> the tokens of its own controls
 
@@ -49,9 +47,9 @@ class Address:
     def __init__(self, session: MutableMapping[Any, Any], arrived: Mapping[str, str], page: str) -> None:
         self._session = session
         self._arrived = dict(arrived)
-        self._arrived_at = page
+        self._page = page
+        self._entered = False
         self._tokens: dict[str, str] = {}
-        self._page: str | None = None
         first = _SEEN not in session
         changed = not first and self._arrived != session[_SEEN]
         moved = set() if first else self._moved()
@@ -63,6 +61,7 @@ class Address:
         self._astray = (
             same_page and changed and any(at != page and found == self._arrived for at, found in passed)
         )
+        # When a control of the page was moved since, an address that the browser showed before is only late.
         late = same_page and changed and bool(moved) and (page, self._arrived) in passed
         self._follow = first or not same_page or (changed and not late and not self._astray)
         # A link that was drawn before a control was moved still says what the address said then.
@@ -163,10 +162,10 @@ class Address:
             value = default
         return self._keep(key, value, str(value))
 
-    def enter(self, page: str) -> None:
-        """From here on the controls are this page's own."""
-        self._page = page
-        self._session.setdefault(_PAGES, {})[page] = {}
+    def enter(self) -> None:
+        """From here on the controls are the page's own."""
+        self._entered = True
+        self._session.setdefault(_PAGES, {})[self._page] = {}
 
     def link(self, page: str) -> dict[str, str]:
         """The whole address of a page, this one or another, as it was last seen."""
@@ -183,12 +182,12 @@ class Address:
         An address that was followed whole is left as it stands, or the browser's way back would end there.
         """
         session = self._session
-        meant = self.link(self._page or "")
+        meant = self.link(self._page if self._entered else "")
         session[_VALUES] = {key: session.get(key) for key in meant.keys() - {"v"}}
         before, at = session.get(_SEEN), session.get(_AT)
-        session[_AT] = self._arrived_at
+        session[_AT] = self._page
         write = self._astray or (bool(self._later) if self._follow else meant != session[_MEANT])
-        if before is not None and (write or at != self._arrived_at):
+        if before is not None and (write or at != self._page):
             session[_PASSED] = [*session[_PASSED], (at, before)][-_REMEMBERED:]
         if write:
             session[_SEEN] = session[_MEANT] = meant
@@ -202,7 +201,7 @@ class Address:
     def _keep(self, key: str, value: T, token: str) -> T:
         if key not in self._session or self._session[key] != value:
             self._session[key] = value
-        own = self._tokens if self._page is None else self._session[_PAGES][self._page]
+        own = self._tokens if not self._entered else self._session[_PAGES][self._page]
         own[key] = token
         return value
 

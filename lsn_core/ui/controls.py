@@ -9,10 +9,11 @@ from typing import Any
 
 import streamlit as st
 
+from lsn_core.analysis.words import everyone
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.layout import Layout, Matrix
 from lsn_core.ui.address import Address
-from lsn_core.viz.labels import everyone, matrix_name, plain_name, scope_name, task_name
+from lsn_core.viz.labels import matrix_name, plain_name, scope_name, task_name
 from lsn_core.viz.words.anatomy import component_kind, place_name
 
 SIDE_BY_SIDE = "all"

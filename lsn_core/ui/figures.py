@@ -46,8 +46,9 @@ _SAVE_SVG = st.components.v2.component(
 
 def say(sentence: str) -> None:
     """Write the sentence that says what the next figures show; it goes with them into a report."""
-    shell.frame().sentence = unbroken(sentence)
-    st.markdown(shell.frame().sentence)
+    whole = unbroken(sentence)
+    st.markdown(whole)
+    shell.frame().sentence = whole
 
 
 def figure_block(

@@ -197,7 +197,7 @@ def _fetch_chart_code() -> DeltaGenerator:
     return place
 
 
-def heading(name: str) -> Frame:
+def heading() -> Frame:
     """Called first by a page's script: draws the heading and gives the frame.
 
     A cold visit on a fresh server runs the page's script before `app.py`: the pages are made known here
@@ -207,7 +207,7 @@ def heading(name: str) -> Frame:
         _navigation(_routes())
         st.rerun()
     frame: Frame = st.session_state[_FRAME]
-    frame.address.enter(name)
+    frame.address.enter()
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title(frame.page.title, anchor=False, width="content")
         frame.corner = st.container(
@@ -217,12 +217,12 @@ def heading(name: str) -> Frame:
     return frame
 
 
-def enter(name: str) -> tuple[View, Address]:
+def enter() -> tuple[View, Address]:
     """`heading` for a page that shows an atlas: gives the view and the address.
 
     Raises CannotDraw where there is no view.
     """
-    frame = heading(name)
+    frame = heading()
     from lsn_core.ui import store
 
     if isinstance(frame.content, states.Trouble):

@@ -17,10 +17,8 @@ from lsn_core.viz.labels import hover_names, language_label
 from lsn_core.viz.theme import Theme, axis, drawing, title
 from lsn_core.viz.words.tree import FIRM, support_words
 
-FAINTER, LEAST_CONTRAST = (
-    0.55,
-    3.0,
-)  # how far a weak clade's colour goes towards the background, and where it stops
+FAINTER = 0.55  # how far a weak clade's colour goes towards the background,
+LEAST_CONTRAST = 3.0  # and the contrast with it at which it stops
 WIDTH, THIN = 2.5, 1.5  # px, of a branch and of a weak clade's
 HEIGHT_DIGITS = 4  # of the distance at a join
 LABEL_SHARE, LABEL_ROWS = 0.12, 0.6  # room of a support number: share of the heights, rows of leaves

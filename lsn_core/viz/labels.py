@@ -80,11 +80,6 @@ def hover_names(codes: Sequence[str], most: int = 12, a_line: int = 4) -> str:
     return ",<br>".join(lines)
 
 
-def everyone(count: int) -> str:
-    """All of so many languages, in words."""
-    return "both languages" if count == 2 else f"all {count} languages"
-
-
 def scope_name(scope: str) -> str:
     """A scope of the tables in words: `encoder.3` becomes "Encoder layer 3"."""
     stack, _, number = scope.rpartition(".")
@@ -98,11 +93,8 @@ def matrix_name(stack: str, layer: int | None, component: str) -> str:
     return component.capitalize() if layer is None else f"{scope_name(f'{stack}.{layer}')} · {component}"
 
 
-def over_seeds(seeds: Sequence[int]) -> str:
-    """Which seeds a number is of, to begin a sentence with."""
-    if len(seeds) == 1:
-        return f"Seed {seeds[0]} only"
-    return f"Mean over seeds {', '.join(map(str, seeds))}"
+SEED_LINES = "; lines: lowest to highest seed"
+"""What a caption goes on with after naming several seeds, where a line is drawn over them."""
 
 
 def unbroken(text: str) -> str:

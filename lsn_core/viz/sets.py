@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from lsn_core.analysis.words import everyone
 from lsn_core.viz.core import CHANCE, PRETRAINED
 from lsn_core.viz.drawing import scatter
-from lsn_core.viz.labels import everyone, plain_name
+from lsn_core.viz.labels import plain_name
 from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 from lsn_core.viz.ticks import log_ticks
 

@@ -851,7 +851,7 @@ def _addresses(folder: Path) -> Target:
             ) in (1, 2)
             options = {code: code for code in LANGUAGES}
             assert set(address.choose_many("languages", options, "the languages")) <= set(LANGUAGES)
-            address.enter(page)
+            address.enter()
             assert set(address.some("codes", options, ("en",), "the languages")) <= set(LANGUAGES)
             assert len(address.text("name", "mine", "the name")) <= 80
             assert 1 <= address.number("steps", 30, 1, 99, "steps") <= 99

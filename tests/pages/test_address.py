@@ -17,7 +17,7 @@ def begin(session: dict[str, Any], arrived: dict[str, str], page: str = "overlap
     address = Address(session, arrived, page)
     address.choose("measure", MEASURES, "neutrality", "the measure")
     address.choose_many("languages", LANGUAGES, "the languages")
-    address.enter(page)
+    address.enter()
     if page == "overlap":
         address.choose("by", {"total": "total", "layer": "layer"}, "total", "the part")
     else:
@@ -172,7 +172,7 @@ def test_other_pages_keep_their_own_controls() -> None:
     address = Address(session, {"v": "1", "measure": "jaccard", "languages": "all"}, "tree")
     address.choose("measure", MEASURES, "neutrality", "the measure")
     address.choose_many("languages", LANGUAGES, "the languages")
-    address.enter("tree")
+    address.enter()
     address.choose("linkage", {"average": "average"}, "average", "the linkage")
     assert address.link("overlap") == {
         "v": "1", "measure": "jaccard", "languages": "all", "by": "layer"
@@ -184,7 +184,7 @@ def test_other_pages_keep_their_own_controls() -> None:
 def test_some_text_and_a_number_are_kept_as_they_are() -> None:
     def run(session: dict[str, Any], arrived: dict[str, str]) -> tuple[list[Any], Address]:
         address = Address(session, arrived, "discover")
-        address.enter("discover")
+        address.enter()
         found = [
             address.some("codes", LANGUAGES, ("en", "sw"), "the languages"),
             address.text("name", "mine", "the name"),
@@ -220,7 +220,7 @@ def test_some_text_and_a_number_are_kept_as_they_are() -> None:
 )
 def test_what_a_link_cannot_ask_for_is_told(arrived: dict[str, str], told: str) -> None:
     address = Address({}, arrived, "discover")
-    address.enter("discover")
+    address.enter()
     assert set(address.some("codes", LANGUAGES, ("en",), "the languages")) == {"en"}
     assert address.text("name", "mine", "the name") == "mine"
     assert address.number("steps", 30, 1, 99, "steps") == 30

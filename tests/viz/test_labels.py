@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from lsn_core.analysis.words import over_seeds
 from lsn_core.viz.labels import (
     family_label,
     hover_names,
     language_label,
     language_line,
     listed,
-    over_seeds,
     p_value,
     scope_name,
     task_name,

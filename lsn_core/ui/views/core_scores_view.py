@@ -7,12 +7,13 @@ import plotly.graph_objects as go
 
 from lsn_core.analysis.core_scores import CoreScores, WhichCore, core_scores, rows_of_core, scored_cores
 from lsn_core.analysis.networks import NetworkScores
+from lsn_core.analysis.words import over_seeds
 from lsn_core.errors import LsnError
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import controls, states, store
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
-from lsn_core.viz.labels import metric_line, metric_name, over_seeds, plain_name
+from lsn_core.viz.labels import SEED_LINES, metric_line, metric_name, plain_name
 from lsn_core.viz.networks import networks_figure
 from lsn_core.viz.words.networks import DIGITS, core_score_sentence, read_out
 
@@ -61,7 +62,6 @@ def figure(view: View, found: CoreScores) -> tuple[go.Figure, Described]:
     metric = networks.metric
     fig = networks_figure(view.languages, scores, metric_name(metric), DIGITS, view.theme)
     which = found.which
-    spread = "; lines: lowest to highest seed" if len(networks.seeds) > 1 else ""
     about = Described(
         name=f"core-score-{view.atlas.name}-{view.task}-{100 * view.sparsity:g}-{which.at_least}of{len(which.members)}",
         alt=f"{metric_line(metric)} by language, on average: {read_out(networks, NAMES)}. "
@@ -69,7 +69,7 @@ def figure(view: View, found: CoreScores) -> tuple[go.Figure, Described]:
         how=f"{metric_line(metric)} on test data of each language, after training on its text from the "
         "pretrained weights, all networks alike. Random: as many weights as the core in every matrix, drawn by "
         "lot. Largest pretrained: as many in all, chosen before any language was looked at; what many languages "
-        f"keep is mostly that. The whole core, whichever part is chosen above. {over_seeds(networks.seeds)}{spread}. Atlas {view.atlas.name}, model "
+        f"keep is mostly that. The whole core, whichever part is chosen above. {over_seeds(networks.seeds, SEED_LINES)}. Atlas {view.atlas.name}, model "
         f"{view.atlas.model['name']}.",
         table=_table(networks),
     )

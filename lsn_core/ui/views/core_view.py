@@ -13,20 +13,19 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from lsn_core.analysis.core_scores import keepers_words
 from lsn_core.analysis.cores import Membership, core_table, exclusive_table, membership_table
+from lsn_core.analysis.words import keepers_words, over_seeds
 from lsn_core.masks.ticket import TicketKey
 from lsn_core.ui import states, store
 from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import core as figures
-from lsn_core.viz.labels import over_seeds, plain_name, scope_name
+from lsn_core.viz.labels import SEED_LINES, plain_name, scope_name
 from lsn_core.viz.places import layer_mark
 from lsn_core.viz.words import core as words
 
 NO_LAYER = "none"
-_LINES = "; lines: lowest to highest seed"
 EVERY_LAYER, EVERY_COMPONENT = "all", "all"
 
 
@@ -183,7 +182,7 @@ def bars(core: Core) -> tuple[go.Figure, Described]:
         f"{read}. {_plain(sentence(core))}",
         how=f"Every weight {core.part.where} is counted once, by how many of the {core.n} languages keep it, "
         f"so that the bars add up to 100 % of all weights there. One sub-network keeps {_kept_share(core)} of them, "
-        f"and the sentence above counts in per cent of that. {_seed_words(core, _LINES)} Pretrained weights alone: what would be if "
+        f"and the sentence above counts in per cent of that. {over_seeds(core.seeds, SEED_LINES)}. Pretrained weights alone: what would be if "
         "all that the languages had in common were the sizes of the pretrained weights. Chance: if they had "
         f"nothing in common. {_source(core)}",
         table=table,
@@ -210,7 +209,7 @@ def alone(core: Core) -> tuple[go.Figure, Described]:
     about = Described(
         name=_file_name(core, "core-alone"),
         alt=f"Bars of the weights that each language alone keeps. {_plain(alone_sentence(core))}",
-        how=f"Weights {core.part.where} that one language keeps and all others remove. {_seed_words(core, _LINES)} "
+        how=f"Weights {core.part.where} that one language keeps and all others remove. {over_seeds(core.seeds, SEED_LINES)}. "
         "Trained again with another seed, a language keeps partly other weights, so that some of these are "
         f"its own by accident. {_source(core)}",
         table=table,
@@ -246,7 +245,7 @@ def places(core: Core) -> tuple[go.Figure, Described]:
         + _plain(places_sentence(core)),
         how=f"Each cell: the weights that {core.who} keep there, in per cent of what one sub-network keeps "
         "there, less the same for the pretrained weights alone; all parts of the model, whichever is chosen "
-        f"above. {_seed_words(core)} Last row and column: all layers, all components together. Grey: the "
+        f"above. {over_seeds(core.seeds)}. Last row and column: all layers, all components together. Grey: the "
         f"model has no such matrix, or nothing of it is kept. {_source(core)}",
         table=table,
     )
@@ -341,11 +340,6 @@ def _last(names: list[str], last: str) -> list[str]:
 
 def _names(codes: list[str]) -> str:
     return ", ".join(plain_name(code) for code in codes)
-
-
-def _seed_words(core: Core, spread: str = "") -> str:
-    """A sentence on the seeds; `spread` says how several are drawn beside their mean."""
-    return f"{over_seeds(core.seeds)}{spread if len(core.seeds) > 1 else ''}."
 
 
 def _kept_share(core: Core) -> str:

@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 
 from lsn_core.analysis.calibration import find_scope
 from lsn_core.analysis.sets import MAX_LANGUAGES, set_table
+from lsn_core.analysis.words import over_seeds
 from lsn_core.ui import states, store
 from lsn_core.ui.controls import GROUPS
 from lsn_core.ui.figures import Described
 from lsn_core.ui.views.core_view import Core, reading
-from lsn_core.viz.labels import over_seeds
+from lsn_core.viz.labels import SEED_LINES
 from lsn_core.viz.sets import SetColumn, sets_figure
 from lsn_core.viz.words.sets import sets_sentence
 
@@ -89,7 +90,6 @@ def figure(sets: Sets) -> tuple[go.Figure, Described]:
     core, view = sets.core, sets.core.view
     if not sets.columns:
         raise states.CannotDraw(states.no_sets(core.part.where))
-    spread = "; lines: lowest to highest seed" if len(core.seeds) > 1 else ""
     parts = [
         "core-sets",
         view.atlas.name,
@@ -107,7 +107,7 @@ def figure(sets: Sets) -> tuple[go.Figure, Described]:
         + (f", of 2 to {core.n - 2} languages" if sets.groups else "")
         + ", without those that all keep or all remove, which are far larger; the table has all sets. Pretrained "
         "weights alone: if all that the languages had in common were the sizes of the pretrained weights. "
-        f"{over_seeds(core.seeds)}{spread}. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
+        f"{over_seeds(core.seeds, SEED_LINES)}. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=sets.table,
     )
     return sets_figure(sets.columns, view.languages, view.theme), about

@@ -9,11 +9,12 @@ import plotly.graph_objects as go
 
 from lsn_core.analysis.networks import NetworkScores
 from lsn_core.analysis.transfer import task_transfer
+from lsn_core.analysis.words import over_seeds
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import states, store
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
-from lsn_core.viz.labels import metric_line, metric_name, over_seeds, plain_name, task_name
+from lsn_core.viz.labels import SEED_LINES, metric_line, metric_name, plain_name, task_name
 from lsn_core.viz.networks import networks_figure
 from lsn_core.viz.words.networks import DIGITS, read_out, task_sentence
 
@@ -64,7 +65,6 @@ def figure(view: View, source_task: str, found: NetworkScores) -> tuple[go.Figur
     names = _names(source_task, found)
     scores = {words: found.scores[name] for name, words in names.items()}
     metric = found.metric
-    spread = "; lines: lowest to highest seed" if len(found.seeds) > 1 else ""
     missing = [plain_name(code) for code in view.languages if code not in found.languages]
     about = Described(
         name=f"task-transfer-{view.atlas.name}-{source_task}-{view.task}-{100 * view.sparsity:g}",
@@ -73,7 +73,7 @@ def figure(view: View, source_task: str, found: NetworkScores) -> tuple[go.Figur
         how=f"{metric_line(metric)} on test data of each language for {task_name(view.task)}, after "
         "training for it in that language from the pretrained weights. Random: as many weights in every matrix as "
         "the other task's sub-network, drawn by lot. Pretrained alone: the largest pretrained weights. "
-        f"{over_seeds(found.seeds)}{spread}."
+        f"{over_seeds(found.seeds, SEED_LINES)}."
         + (f" Not measured: {', '.join(missing)}." if missing else "")
         + f" Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=_table(found, names),

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from lsn_core.analysis.calibration import LanguageMatrix
 from lsn_core.analysis.statistics import correlation_interval, transfer_mantel
 from lsn_core.analysis.transfer import TransferMatrix, transfer_matrix
+from lsn_core.analysis.words import over_seeds
 from lsn_core.languages import in_paper_order
 from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import states, store
@@ -20,7 +21,7 @@ from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
 from lsn_core.viz import heatmap
 from lsn_core.viz.dots import Dots, Marked, dots_figure, scatter_figure
-from lsn_core.viz.labels import metric_line, metric_name, over_seeds, plain_name, signed
+from lsn_core.viz.labels import metric_line, metric_name, plain_name, signed
 from lsn_core.viz.words.transfer import (
     CONTROL_NAMES,
     DIGITS,
@@ -383,7 +384,7 @@ def _colour_words(found: TransferMatrix, show: str) -> str:
 
 
 def _seed_words(found: TransferMatrix) -> str:
-    return over_seeds(found.seeds) + (" where measured" if len(found.seeds) > 1 else "")
+    return over_seeds(found.seeds, " where measured")
 
 
 def _apart(values: np.ndarray) -> np.ndarray:

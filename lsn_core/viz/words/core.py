@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsn_core.viz.labels import everyone, plain_name
+from lsn_core.analysis.words import everyone
+from lsn_core.viz.labels import plain_name
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lsn_core.analysis.core_scores import CoreScores, keepers_words
+from lsn_core.analysis.core_scores import CoreScores
 from lsn_core.analysis.networks import Difference, NetworkScores
+from lsn_core.analysis.words import keepers_words
 from lsn_core.viz.labels import metric_name, signed
 from lsn_core.viz.words.core import per_cent
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lsn_core.viz.labels import everyone
+from lsn_core.analysis.words import everyone
 from lsn_core.viz.sets import SetColumn, set_name
 from lsn_core.viz.words.core import per_cent
 
