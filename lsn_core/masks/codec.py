@@ -99,9 +99,16 @@ class Reference:
         """The number of weights."""
         return self._base.size
 
-    def values(self, where: slice | np.ndarray = slice(None)) -> np.ndarray:
+    def values(self, where: slice | np.ndarray) -> np.ndarray:
         """The values of these weights, uint8; not to be written to."""
         return self._seen(self._base[where])
+
+    def copy(self) -> np.ndarray:
+        """All values, uint8 (n,), in an array of their own; no second one of that size is made on the way."""
+        found = np.empty(self.size, dtype=np.uint8)
+        for piece in _pieces(0, self.size, _BLOCK * _PIECE):
+            found[piece] = self.values(piece)
+        return found
 
     def places(self, ranks: np.ndarray) -> np.ndarray:
         """The weights, int64 (k,), that stand at these ascending places, int64 (k,), of the group order."""
@@ -239,7 +246,7 @@ def decode_sparse(
     where = np.cumsum(gaps, dtype=np.int64)[is_change] + np.arange(np.count_nonzero(is_change))
     if where.size != changes.size or (where.size and where[-1] >= reference.size):
         raise ValueError("its list of differences does not fit the base ticket")
-    survival = np.array(reference.values())
+    survival = reference.copy()
     survival[reference.places(where) if grouped else where] += changes
     return survival
 
