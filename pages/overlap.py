@@ -40,7 +40,7 @@ with left:
 with right:
     if pair is None:
         figure_block(
-            *overlap_view.ranking_figure(view, part, fig.layout.height),
+            *overlap_view.ranking_figure(view, part, fig.height),
             "ranking",
             lambda: controls.take_click("ranking", view.languages),
         )
@@ -54,9 +54,7 @@ with right:
                 icon=":material/arrow_forward:",
                 query_params=address.link("transfer") | {"cell": ".".join(pair)},
             )
-        figure_block(
-            *pair_view.layers_figure(view, pair, overlap_view.beside(fig.layout.height)), "pair_layers"
-        )
+        figure_block(*pair_view.layers_figure(view, pair, overlap_view.beside(fig.height)), "pair_layers")
 
 if pair is not None:
     left, right = st.columns(2, gap="medium")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from lsn_core.viz.drawing import heatmap, scatter
+from lsn_core.viz.drawing import Drawing, heatmap, scatter
 from lsn_core.viz.heatmap import Colours, around_zero, coloraxis
 from lsn_core.viz.theme import Theme, axis, drawing, faint, legend, title
 
@@ -62,7 +62,6 @@ def picture_figure(
         )
     )
     fig.update_layout(
-        shapes=[] if heads is None else _between(heads, shape, theme),
         coloraxis=coloraxis(shown, theme, below=54 / (PICTURE - 110)),
         xaxis=axis(
             theme,
@@ -73,25 +72,23 @@ def picture_figure(
         ),
         yaxis=axis(theme, range=[shape[0] - 0.5, -0.5], nticks=7, title=title(theme, "row: output")),
     )
+    if heads is not None:
+        _draw_between(fig, heads, shape, theme)
     return fig.figure()
 
 
-def _between(heads: tuple[int, int], shape: tuple[int, int], theme: Theme) -> list[dict[str, object]]:
-    """The lines between attention heads, all at once: adding them one by one takes long."""
+def _draw_between(fig: Drawing, heads: tuple[int, int], shape: tuple[int, int], theme: Theme) -> None:
+    """The lines between attention heads."""
     along, count = heads
     names = ("y", "x") if along == 0 else ("x", "y")
-    ends = np.arange(1, count) * (shape[along] / count) - 0.5
-    return [
-        {
-            "type": "line",
-            "layer": "above",
-            "line": {"color": theme.quiet, "width": 0.75},
-            **dict.fromkeys((f"{names[0]}0", f"{names[0]}1"), float(end)),
-            f"{names[1]}0": -0.5,
-            f"{names[1]}1": shape[1 - along] - 0.5,
-        }
-        for end in ends
-    ]
+    for end in (np.arange(1, count) * (shape[along] / count) - 0.5).tolist():
+        fig.add_shape(
+            type="line",
+            layer="above",
+            line={"color": theme.quiet, "width": 0.75},
+            **dict.fromkeys((f"{names[0]}0", f"{names[0]}1"), end),
+            **{f"{names[1]}0": -0.5, f"{names[1]}1": shape[1 - along] - 0.5},
+        )
 
 
 def amount_colours(title: str, *pictures: np.ndarray) -> Colours:

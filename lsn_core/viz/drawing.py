@@ -1,17 +1,62 @@
-"""A figure while it is being drawn: plain data, which Plotly checks once, when the figure is finished.
+"""A figure while it is being drawn: plain data, by the steps of `go.Figure` and under the same names.
 
-`go.Figure` checks everything anew at every step, which takes most of a second over a page of figures. A drawing
-takes the same steps by the same names.
+`go.Figure` checks everything at every step, and once more as a whole: the most of what a page costs. A finished
+drawing is a `Drawn` figure, which Plotly looks through only when somebody looks into it; the tests look into each.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+import plotly.io as pio
 
 Trace = dict[str, Any]
+
+_CODES = {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4"} | {
+    "float32": "f4",
+    "float64": "f8",
+}
+"""The numbers that plotly.js takes as bytes; larger whole numbers are made as small as they fit."""
+
+
+class Drawn(go.Figure):
+    """A Plotly figure that is made when it is first looked into; what only sends it needs its plain data alone."""
+
+    def __init__(self, *what: Any, **settings: Any) -> None:
+        self.__dict__["_given"] = (what, settings)
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there: before the figure is made that is everything."""
+        if "_given" not in self.__dict__:
+            raise AttributeError(f"a figure has no {name}")
+        what, settings = given = self.__dict__.pop("_given")
+        try:
+            super().__init__(*what, **settings)
+        except BaseException:
+            self.__dict__["_given"] = given
+            raise
+        return getattr(self, name)
+
+    @property
+    def height(self) -> float:
+        """How high the figure is drawn, in pixels."""
+        return float(self.to_dict()["layout"]["height"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figure as plain data, as `go.Figure` gives it; a copy."""
+        what, settings = self.__dict__.get("_given", ((), {}))
+        if what or set(settings) != {"data", "layout"}:
+            whole: dict[str, Any] = super().to_dict()
+            return whole
+        layout = {"template": pio.templates.default} | settings["layout"]
+        if isinstance(layout["template"], str):
+            layout["template"] = _template(layout["template"])
+        return {"data": _plain(settings["data"]), "layout": _plain(layout)}
 
 
 def scatter(**settings: Any) -> Trace:
@@ -67,11 +112,11 @@ class Drawing:
         """A line at this place over the whole height."""
         self.add_shape(type="line", x0=x, x1=x, xref="x", y0=0, y1=1, yref="y domain", **settings)
 
-    def figure(self) -> go.Figure:
-        """The figure; ValueError where Plotly knows no such setting."""
+    def figure(self) -> Drawn:
+        """The figure; looking into it raises ValueError where Plotly knows no such setting."""
         more = {"shapes": self._shapes, "annotations": self._annotations}
         layout = self._layout | {name: those for name, those in more.items() if those}
-        return go.Figure(data=self._traces, layout=layout)
+        return Drawn(data=self._traces, layout=layout)
 
 
 def _merge(there: dict[str, Any], settings: Mapping[str, Any]) -> None:
@@ -87,3 +132,35 @@ def _own(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _own(each) for name, each in value.items()}
     return list(value) if isinstance(value, list) else value
+
+
+@cache
+def _template(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = go.Layout(template=name).template.to_plotly_json()
+    return found
+
+
+def _plain(value: Any, name: str = "") -> Any:
+    """A setting as a page is sent it: without what is not set, arrays of numbers as bytes."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each, key) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if not isinstance(value, np.ndarray) or name == "range":
+        return value
+    return _coded(value)
+
+
+def _coded(array: np.ndarray) -> Any:
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size:
+        ends = array.min(), array.max()
+        kinds = [kind for kind in _CODES if np.dtype(kind).kind == array.dtype.kind]
+        smallest = (
+            kind for kind in kinds if all(np.iinfo(kind).min <= end <= np.iinfo(kind).max for end in ends)
+        )
+        array = array.astype(next(smallest, array.dtype))
+    code = _CODES.get(array.dtype.name) if array.size else None
+    if code is None:
+        return array.tolist()
+    coded = {"dtype": code, "bdata": base64.b64encode(array.tobytes()).decode("ascii")}
+    return coded if array.ndim == 1 else coded | {"shape": ", ".join(map(str, array.shape))}

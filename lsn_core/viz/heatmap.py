@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
-from lsn_core.viz.drawing import Drawing, heatmap, scatter
+from lsn_core.viz.drawing import Drawing, Drawn, heatmap, scatter
 from lsn_core.viz.families import LEGEND, add_band, add_legend
 from lsn_core.viz.labels import language_label, plain_name, signed
 from lsn_core.viz.theme import Theme, axis, drawing, title
@@ -102,7 +102,7 @@ def overlap_heatmap(
     linkage: np.ndarray | None = None,
     chosen: tuple[str, str] | None = None,
     room: float | None = None,
-) -> go.Figure:
+) -> Drawn:
     """The heatmap, languages in the order given, their branches in a band beside them, their tree above.
 
     Args:
@@ -200,7 +200,7 @@ def layer_heatmaps(
     shown: Colours,
     theme: Theme,
     chosen: tuple[str, str] | None = None,
-) -> go.Figure:
+) -> Drawn:
     """Small multiples: one heatmap a scope, all on one colour scale and in one order of languages.
 
     Columns stand in the order of the rows and are not labelled again; nor is the band of branches, which stands

@@ -11,12 +11,12 @@ from math import isfinite
 from typing import Protocol
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.analysis.calibration import LanguageMatrix
 from lsn_core.analysis.trees import build_tree
 from lsn_core.errors import LsnError
 from lsn_core.viz import heatmap
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.measures import ABOVE_CHANCE, JACCARD, NEUTRALITY, Measure
 from lsn_core.viz.profile import Profile
 from lsn_core.viz.theme import Theme
@@ -68,7 +68,7 @@ def language_map(
     theme: Theme,
     chosen: Pair | None = None,
     room: float | None = None,
-) -> go.Figure:
+) -> Drawn:
     """The heatmap of one scope in the order and under the tree of `language_order`, in `room` pixels of height."""
     found = matrices(measure.key, scope, order)
     hover = cell_texts(matrices, measure, found)

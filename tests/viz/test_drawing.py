@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
+import pickle
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from lsn_core.viz.drawing import Drawing, bar, heatmap, scatter
+from lsn_core.viz.drawing import Drawing, Drawn, bar, heatmap, scatter
 
 LAYOUT = {"height": 300, "margin": {"l": 8, "t": 8}, "xaxis": {"range": [0, 1], "title": {"text": "a"}}}
 
@@ -42,7 +45,56 @@ def test_a_list_may_be_used_again() -> None:
 
 
 def test_a_setting_that_plotly_does_not_know_is_refused() -> None:
-    drawn = Drawing()
-    drawn.add_trace(scatter(x=[1], y=[2], colour="red"))
-    with pytest.raises(ValueError, match="colour"):
-        drawn.figure()
+    drawn = Drawn(data=[scatter(x=[1], y=[2], colour="red")], layout={})
+    for _ in range(2):
+        with pytest.raises(ValueError, match="colour"):
+            _ = drawn.layout
+
+
+def small() -> Drawn:
+    drawn = Drawing(height=200, template="none")
+    drawn.add_trace(scatter(x=[1, 2], y=np.array([0.5, np.nan]), mode="markers"))
+    return drawn.figure()
+
+
+def test_a_drawn_figure_is_a_figure_to_whoever_looks_into_it() -> None:
+    whole = go.Figure(
+        {"data": [{"type": "scatter", "x": [1, 2], "y": np.array([0.5, np.nan]), "mode": "markers"}]}
+    )
+    whole.update_layout(height=200, template="none")
+    assert small() == whole
+    assert pickle.loads(pickle.dumps(small())) == copy.deepcopy(small()) == go.Figure(small()) == whole
+    changed = small()
+    changed.update_layout(height=300, xaxis_title_text="steps")
+    changed.add_bar(x=[1], y=[2])
+    sent = changed.to_dict()
+    assert changed.height == sent["layout"]["height"] == 300
+    assert sent["layout"]["xaxis"]["title"]["text"] == "steps"
+    assert [trace["type"] for trace in sent["data"]] == ["scatter", "bar"]
+    with pytest.raises(AttributeError, match="colour"):
+        _ = changed.colour
+    with pytest.raises(AttributeError, match="colour"):
+        _ = small().colour
+
+
+def test_what_was_sent_can_be_changed_without_changing_the_figure() -> None:
+    drawn = small()
+    sent = drawn.to_dict()
+    sent["layout"]["height"] = 0
+    sent["data"][0]["x"].append(3)
+    sent["layout"]["template"]["data"].clear()
+    assert drawn.to_dict() == small().to_dict()
+
+
+@pytest.mark.parametrize(
+    "kind", ["int8", "uint8", "int16", "uint32", "int64", "uint64", "float32", "float64", "bool", "str"]
+)
+@pytest.mark.parametrize("shape", [(0,), (4,), (2, 2)])
+def test_arrays_are_sent_as_plotly_sends_them(kind: str, shape: tuple[int, ...]) -> None:
+    for most in (100, 2**15 + 1, 2**40):
+        if np.dtype(kind).kind in "iu" and most > np.iinfo(kind).max:
+            continue
+        values = np.linspace(0, most, math.prod(shape)).astype(kind).reshape(shape)
+        drawn = Drawing(xaxis={"range": np.array([0, 1])})
+        drawn.add_trace(heatmap(z=values) if len(shape) == 2 else scatter(y=values))
+        drawn.figure()  # the check of all figures compares

@@ -18,6 +18,7 @@ from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import heatmap, overlap_map, ranking
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import plain_name, scope_name
 from lsn_core.viz.measures import NEUTRALITY
 from lsn_core.viz.overlap_map import cell_texts, colours, drawn, reference_marks
@@ -113,7 +114,7 @@ def languages_figure(
     chosen: tuple[str, str] | None,
     order_by: str = CLUSTER,
     room: float | None = None,
-) -> tuple[go.Figure, Described]:
+) -> tuple[Drawn, Described]:
     """The heatmap of one scope, or one small heatmap a scope, with the languages ordered as told.
 
     With `room`, the heatmap of one scope is made low enough for so many pixels.
@@ -136,7 +137,7 @@ def languages_figure(
 
 def _panels(
     view: View, part: Part, order: tuple[str, ...], chosen: tuple[str, str] | None, order_by: str
-) -> tuple[go.Figure, Described]:
+) -> tuple[Drawn, Described]:
     found = {
         title: store.matrix(view, view.measure.key, scope, order, replicates=0)
         for title, scope in zip(_panel_titles(part.scopes), part.scopes, strict=True)
