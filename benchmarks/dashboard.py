@@ -47,7 +47,7 @@ TITLES = {
     "anatomy": "Anatomy",
 }
 
-# Notes when a control was used, when each figure was last drawn anew, and when the line of work began to run.
+# Notes when a control was used, when each figure was last drawn anew, and when the line of work was first painted.
 WATCH = """
 window.seen = { input: 0, drawn: {}, sign: null };
 for (const kind of ["click", "keydown"]) {
@@ -55,12 +55,21 @@ for (const kind of ["click", "keydown"]) {
         window.seen = { input: event.timeStamp, drawn: {}, sign: null };
     }, true);
 }
-document.addEventListener("animationstart", (event) => {
-    if (event.animationName === "lsn-working") window.seen.sign ??= performance.now();
-}, true);
+const painted = () => {
+    const app = document.querySelector("[data-testid=stApp]");
+    if (app && getComputedStyle(app, "::before").opacity > 0.5) window.seen.sign ??= performance.now();
+};
+addEventListener("DOMContentLoaded", () => {
+    // The frame after the one that the state came in has been painted when its turn comes.
+    new MutationObserver(() => requestAnimationFrame(() => requestAnimationFrame(painted)))
+        .observe(document, { subtree: true, attributes: true, attributeFilter: ["data-test-script-state"] });
+});
 new MutationObserver((changes) => {
+    const charts = new Set();
     for (const { target } of changes) {
-        const chart = target.closest?.(".js-plotly-plot");
+        if (![...charts].some((chart) => chart?.contains(target))) charts.add(target.closest?.(".js-plotly-plot"));
+    }
+    for (const chart of charts) {
         const block = chart?.closest("[class*=st-key-block_]");
         const key = [...(block?.classList ?? [])].find((name) => name.startsWith("st-key-block_"));
         if (key) window.seen.drawn[key.replace("st-key-block_", "")] = performance.now();

@@ -21,9 +21,10 @@ def figures_are_what_plotly_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> No
 
     def finish_and_check(drawing: Drawing) -> go.Figure:
         drawn = finish(drawing)
-        plain = drawn.to_dict()
+        sent = json.loads(to_json(drawn.to_dict(), validate=False))
         assert drawn.layout is not None  # Plotly looks through it now
-        assert json.loads(to_json(plain, validate=False)) == json.loads(drawn.to_json())
+        made = json.loads(drawn.to_json())
+        assert sent == made
         return finish(drawing)
 
     monkeypatch.setattr(Drawing, "figure", finish_and_check)

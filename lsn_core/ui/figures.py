@@ -6,17 +6,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from lsn_core.analysis.provenance import Origin
 from lsn_core.ui import pins, shell, store
 from lsn_core.ui.view import View
 from lsn_core.viz.described import SVG_TITLE, Described, chart_config, to_csv
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import unbroken
 from lsn_core.viz.report import Exhibit, figure_html
 
 _REFUSED = "pin_refused_"
+
+# Streamlit hands a new chart to Plotly twice. These keep it from being drawn twice: data are looked at again only when
+# the revision changes (to Streamlit, a figure that changes is another chart), a template is taken for a change each
+# time, and what Streamlit sets in a chart that can be clicked is there from the start.
+_DRAWN_ONCE = {"datarevision": 0, "template": None}
+_SELECTED = {"clickmode": "event+select", "dragmode": "pan"}
 
 # The chart's own camera saves the picture; this button presses it, to be found by name and by keyboard.
 _SAVE_SVG = st.components.v2.component(
@@ -52,7 +58,7 @@ def say(sentence: str) -> None:
 
 
 def figure_block(
-    fig: go.Figure,
+    fig: Drawn,
     about: Described,
     key: str,
     on_select: Callable[[], None] | None = None,
@@ -65,11 +71,13 @@ def figure_block(
     text, the ending of the file. `origin` is where the numbers come from, if not from what the side bar chooses.
     """
     select: dict[str, Any] = {}
+    layout: dict[str, Any] = dict(_DRAWN_ONCE)
     if on_select is not None:
         select = {"on_select": on_select, "selection_mode": "points"}
+        layout |= _SELECTED
     with st.container(key=f"block_{key}", gap="small"):
         st.plotly_chart(
-            fig,
+            fig.with_layout(**layout),
             key=key,
             width="stretch",
             theme=None,
@@ -117,7 +125,7 @@ def figure_block(
             numbers.dataframe(about.table, hide_index=True, width="stretch")
 
 
-def _pin_button(fig: go.Figure, about: Described, key: str, origin: Origin | None) -> None:
+def _pin_button(fig: Drawn, about: Described, key: str, origin: Origin | None) -> None:
     """Pin the figure as it is now, or take it out of the report again."""
     frame = shell.frame()
     pinned = _pinned(fig, about, key)
@@ -132,7 +140,7 @@ def _pin_button(fig: go.Figure, about: Described, key: str, origin: Origin | Non
     )
 
 
-def _pinned(fig: go.Figure, about: Described, key: str) -> str | None:
+def _pinned(fig: Drawn, about: Described, key: str) -> str | None:
     """The id of the pin that holds this very figure, if there is one."""
     others = {pin.id for pin in pins.board().pins if pin.chart == key}
     if not others:
@@ -142,7 +150,7 @@ def _pinned(fig: go.Figure, about: Described, key: str) -> str | None:
 
 
 def _pin(
-    fig: go.Figure, about: Described, key: str, frame: shell.Frame, sentence: str, origin: Origin | None
+    fig: Drawn, about: Described, key: str, frame: shell.Frame, sentence: str, origin: Origin | None
 ) -> None:
     if origin is None and isinstance(frame.content, View):
         origin = store.origin(frame.content)

@@ -48,19 +48,22 @@ STYLE = """
     [class*="st-key-save_"] button { min-height: 2rem; padding-top: 0; padding-bottom: 0; }
     /* On a narrow screen a cell is too small for its number; a tap shows it. */
     @media (max-width: 640px) { .heatmap-label { display: none; } }
-    /* A line along the top as long as the server works; short work shows none. The browser draws it by itself, so
-       that it is there in time however busy the server is. */
-    [data-testid="stApp"]:is([data-test-script-state="running"], [data-test-script-state="rerunRequested"])::before {
-        content: ""; position: fixed; inset: 0 0 auto 0; height: 3px; z-index: 1000000; opacity: 0;
+    /* A line along the top as long as the server works, and a moment longer, so that short work is seen too. The browser
+       moves it by itself: it goes on however busy the server is, and while the page's own code draws a figure. */
+    [data-testid="stApp"]::before {
+        content: ""; position: fixed; inset: 0 0 auto 0; height: 3px; z-index: 1000000; pointer-events: none;
         background: linear-gradient(90deg, transparent, #0b6e8f 40%, #0b6e8f 60%, transparent) 0 0 / 50% 100% no-repeat;
-        animation: lsn-working 1.2s linear 0.1s infinite;
+        opacity: 0; transition: opacity 0.4s ease-in; animation: lsn-working 1.2s linear infinite paused;
+    }
+    [data-testid="stApp"]:is([data-test-script-state="running"], [data-test-script-state="rerunRequested"])::before {
+        opacity: 1; transition: none; animation-play-state: running;
     }
     @keyframes lsn-working {
-        from { opacity: 1; background-position: -100% 0; }
-        to { opacity: 1; background-position: 200% 0; }
+        from { transform: translateX(-25%); }
+        to { transform: translateX(100%); }
     }
     @media (prefers-reduced-motion: reduce) {
-        @keyframes lsn-working { from, to { opacity: 1; background-size: 100% 100%; } }
+        @keyframes lsn-working { from, to { background-size: 100% 100%; } }
     }
 </style>
 """

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
-from lsn_core.viz.drawing import Drawing, heatmap, scatter
+from lsn_core.viz.drawing import Drawing, Drawn, heatmap, scatter
 from lsn_core.viz.heatmap import Colours, around_zero, coloraxis
 from lsn_core.viz.theme import Theme, axis, drawing, faint, legend, title
 
@@ -34,7 +33,7 @@ def picture_figure(
     shown: Colours,
     theme: Theme,
     heads: tuple[int, int] | None = None,
-) -> go.Figure:
+) -> Drawn:
     """A matrix averaged down to blocks, its first row at the top.
 
     Args:
@@ -105,9 +104,7 @@ def difference_colours(title: str, picture: np.ndarray) -> Colours:
     return around_zero(title, picture, 1, LEAST_REACH)
 
 
-def lines_figure(
-    left: Line, right: Line | None, lot: tuple[float, float], what: str, theme: Theme
-) -> go.Figure:
+def lines_figure(left: Line, right: Line | None, lot: tuple[float, float], what: str, theme: Theme) -> Drawn:
     """A mark a row, column or head (`what`), in the matrix's order, for one sub-network or two.
 
     `lot` is the band, in per cent, in which 95 of 100 marks of the first would lie were its weights drawn by

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.analysis.words import everyone
-from lsn_core.viz.drawing import Drawing, bar, scatter
+from lsn_core.viz.drawing import Drawing, Drawn, bar, scatter
 from lsn_core.viz.heatmap import Colours
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.places import places_map
@@ -38,7 +37,7 @@ class Measured:
     chance: np.ndarray
 
 
-def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme: Theme) -> go.Figure:
+def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme: Theme) -> Drawn:
     """A bar for each number of languages, 0 to n: the weights that exactly so many keep.
 
     Args:
@@ -121,7 +120,7 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
     return fig.figure()
 
 
-def alone_figure(languages: Sequence[str], weights: Measured, shared: float, theme: Theme) -> go.Figure:
+def alone_figure(languages: Sequence[str], weights: Measured, shared: float, theme: Theme) -> Drawn:
     """A bar for each language, most first: the weights that it alone keeps, beside what is expected.
 
     Args:
@@ -196,7 +195,7 @@ def places_figure(
     difference: np.ndarray,
     hover: Sequence[Sequence[str]],
     theme: Theme,
-) -> go.Figure:
+) -> Drawn:
     """Layers by components: the core less its reference, zero in the middle of the colours.
 
     Args:

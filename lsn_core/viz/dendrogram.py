@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.viz.colour import contrast, mixed
-from lsn_core.viz.drawing import Drawing, scatter
+from lsn_core.viz.drawing import UNSEEN, Drawing, Drawn, scatter
 from lsn_core.viz.labels import hover_names, language_label
 from lsn_core.viz.theme import Theme, axis, drawing, title
 from lsn_core.viz.words.tree import FIRM, support_words
@@ -104,7 +103,7 @@ def tree_figure(
     distance_label: str,
     cut: Cut | None = None,
     chosen: Sequence[str] = (),
-) -> go.Figure:
+) -> Drawn:
     """A language tree lying on its side: root at the left, a language a line at the right.
 
     Clades found again in fewer than `FIRM` of the resamples are thin and faint; the number beside a clade
@@ -147,7 +146,7 @@ def tree_figure(
             x=[m.height for m in joined],
             y=[m.middle for m in joined],
             mode="markers",
-            marker={"size": 26, "opacity": 0},
+            marker={"size": 26, **UNSEEN},
             selected=hidden,
             unselected=hidden,
             cliponaxis=False,

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import plotly.graph_objects as go
 
-from lsn_core.viz.drawing import scatter
+from lsn_core.viz.drawing import Drawn, scatter
 from lsn_core.viz.labels import plain_name, signed
 from lsn_core.viz.theme import Theme, axis, drawing, title
 from lsn_core.viz.ticks import signed_ticks
@@ -31,7 +30,7 @@ class Dots:
 
 def dots_figure(
     rows: Sequence[Dots], label: str, digits: int, theme: Theme, differences: bool = False
-) -> go.Figure:
+) -> Drawn:
     """A large dot a row for the mean, small rings on top for the seeds; rows without a value are left out.
 
     `label` is for the axis; `differences` draws a line at zero and writes values with their sign.
@@ -114,7 +113,7 @@ def scatter_figure(
     digits: tuple[int, int],
     theme: Theme,
     chosen: tuple[str, str] | None = None,
-) -> go.Figure:
+) -> Drawn:
     """One point an ordered pair of languages, with a line at zero; `titles` and `digits` are for x and y."""
     fig = drawing(theme, height=SCATTER_HEIGHT, hoverdistance=30)
     known = [point for point in points if np.isfinite([point.x, point.y]).all()]

@@ -23,6 +23,11 @@ _CODES = {"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "
 }
 """The numbers that plotly.js takes as bytes; larger whole numbers are made as small as they fit."""
 
+UNSEEN = {"opacity": 0, "maxdisplayed": 1}
+"""The marker of points that are there to be pointed at and clicked: plotly.js finds each, and draws but one."""
+
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
 
 class Drawn(go.Figure):
     """A Plotly figure that is made when it is first looked into; what only sends it needs its plain data alone."""
@@ -43,20 +48,31 @@ class Drawn(go.Figure):
         return getattr(self, name)
 
     @property
+    def _plain(self) -> dict[str, Any] | None:
+        """Data and layout as they were drawn, not to be written to; None once somebody has looked into the figure."""
+        what, settings = self.__dict__.get("_given", ((), {}))
+        return settings if not what and set(settings) == {"data", "layout"} else None
+
+    @property
     def height(self) -> float:
         """How high the figure is drawn, in pixels."""
-        return float(self.to_dict()["layout"]["height"])
+        return float((self._plain or self.to_dict())["layout"]["height"])
+
+    def with_layout(self, **settings: Any) -> Drawn:
+        """The same figure with other settings of its layout; None for none."""
+        plain = self._plain or self.to_dict()
+        return Drawn(data=plain["data"], layout=plain["layout"] | settings)
 
     def to_dict(self) -> dict[str, Any]:
         """The figure as plain data, as `go.Figure` gives it; a copy."""
-        what, settings = self.__dict__.get("_given", ((), {}))
-        if what or set(settings) != {"data", "layout"}:
+        plain = self._plain
+        if plain is None:
             whole: dict[str, Any] = super().to_dict()
             return whole
-        layout = {"template": pio.templates.default} | settings["layout"]
+        layout = {"template": pio.templates.default} | plain["layout"]
         if isinstance(layout["template"], str):
             layout["template"] = _template(layout["template"])
-        return {"data": _plain(settings["data"]), "layout": _plain(layout)}
+        return {"data": _sent(plain["data"]), "layout": _sent(layout)}
 
 
 def scatter(**settings: Any) -> Trace:
@@ -81,7 +97,7 @@ class Drawing:
         self._traces: list[Trace] = []
         self._shapes: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
-        self._layout = layout
+        self._layout: dict[str, Any] = _own(layout)
 
     def add_trace(self, trace: Trace) -> None:
         """Draw a trace over what is there."""
@@ -90,7 +106,7 @@ class Drawing:
     def update_traces(self, **settings: Any) -> None:
         """Settings for all traces that are there."""
         for trace in self._traces:
-            trace.update(settings)
+            trace.update(_own(settings))
 
     def update_layout(self, settings: Mapping[str, Any] | None = None, **others: Any) -> None:
         """Settings of the layout, those within those of the same name."""
@@ -128,9 +144,15 @@ def _merge(there: dict[str, Any], settings: Mapping[str, Any]) -> None:
 
 
 def _own(value: Any) -> Any:
-    """The value, lists and dictionaries as copies: the caller may go on with them."""
+    """The value, lists and dictionaries as copies: the caller may go on with them.
+
+    Arrays of one dimension become lists: plotly.js does not see that two of its arrays of bytes are the same, and
+    draws a figure again that has not changed.
+    """
     if isinstance(value, Mapping):
         return {name: _own(each) for name, each in value.items()}
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        return [None if each != each else each for each in value.tolist()]
     return list(value) if isinstance(value, list) else value
 
 
@@ -140,15 +162,14 @@ def _template(name: str) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any, name: str = "") -> Any:
-    """A setting as a page is sent it: without what is not set, arrays of numbers as bytes."""
-    if isinstance(value, Mapping):
-        return {key: _plain(each, key) for key, each in value.items() if each is not None}
+def _sent(value: Any) -> Any:
+    """A setting as a page is sent it: a copy, without what is not set, arrays of numbers as bytes."""
+    if isinstance(value, dict):
+        return {key: _sent(each) for key, each in value.items() if each is not None}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if not isinstance(value, np.ndarray) or name == "range":
-        return value
-    return _coded(value)
+        # Most are long lists of texts or numbers, which need no look at each.
+        return list(value) if _SIMPLE.issuperset(map(type, value)) else [_sent(each) for each in value]
+    return _coded(value) if isinstance(value, np.ndarray) else value
 
 
 def _coded(array: np.ndarray) -> Any:
@@ -163,4 +184,4 @@ def _coded(array: np.ndarray) -> Any:
     if code is None:
         return array.tolist()
     coded = {"dtype": code, "bdata": base64.b64encode(array.tobytes()).decode("ascii")}
-    return coded if array.ndim == 1 else coded | {"shape": ", ".join(map(str, array.shape))}
+    return coded | {"shape": ", ".join(map(str, array.shape))}

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.viz.colour import BRIGHT_INK, DARK_INK, readable_on
 from lsn_core.viz.dendrogram import branches, merges, shown_heights
-from lsn_core.viz.drawing import Drawing, Drawn, heatmap, scatter
+from lsn_core.viz.drawing import UNSEEN, Drawing, Drawn, heatmap, scatter
 from lsn_core.viz.families import LEGEND, add_band, add_legend
 from lsn_core.viz.labels import language_label, plain_name, signed
 from lsn_core.viz.theme import Theme, axis, drawing, title
@@ -170,7 +169,7 @@ def directed_heatmap(
     column_title: str,
     chosen: tuple[str, str] | None = None,
     texts: Mapping[tuple[int, int], str] | None = None,
-) -> go.Figure:
+) -> Drawn:
     """A heatmap whose rows and columns mean different things, which its axes say.
 
     Arguments as for `overlap_heatmap`, but NaN is crossed out too, `chosen` is (row, column) and outlines that one
@@ -412,7 +411,7 @@ def _points(
             x=columns,
             y=rows,
             mode="markers",
-            marker={"symbol": "square", "size": size, "opacity": 0},
+            marker={"symbol": "square", "size": size, **UNSEEN},
             selected=hidden,
             unselected=hidden,
             customdata=np.stack([codes[rows], codes[columns]], axis=1),

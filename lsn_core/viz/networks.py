@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
-from lsn_core.viz.drawing import scatter
+from lsn_core.viz.drawing import Drawn, scatter
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
@@ -29,7 +28,7 @@ def networks_figure(
     metric: str,
     digits: int,
     theme: Theme,
-) -> go.Figure:
+) -> Drawn:
     """A row a language with a mark a network, the first one on top: mean over seeds, a line over their range.
 
     Args:

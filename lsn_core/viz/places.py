@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.viz.colour import readable_on
-from lsn_core.viz.drawing import heatmap, scatter
+from lsn_core.viz.drawing import Drawn, heatmap, scatter
 from lsn_core.viz.heatmap import Colours, coloraxis, frame
 from lsn_core.viz.theme import Theme, axis, drawing, title
 
@@ -30,7 +29,7 @@ def places_map(
     row_title: str = "layer",
     column_title: str = "",
     sum_row: bool = True,
-) -> go.Figure:
+) -> Drawn:
     """One cell a layer and component, the last row and column set apart for all of them together.
 
     Args:

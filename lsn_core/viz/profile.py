@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
-from lsn_core.viz.drawing import scatter
+from lsn_core.viz.drawing import Drawn, scatter
 from lsn_core.viz.labels import scope_name
 from lsn_core.viz.theme import Theme, axis, drawing, faint, legend, title
 
@@ -41,9 +40,7 @@ class Profile:
         return np.array(words), f"{self.name} %{{{axis}:.{digits}f}}%{{customdata}}<extra></extra>"
 
 
-def layer_profile(
-    profile: Profile, label: str, digits: int, theme: Theme, height: float = HEIGHT
-) -> go.Figure:
+def layer_profile(profile: Profile, label: str, digits: int, theme: Theme, height: float = HEIGHT) -> Drawn:
     """The measure as a line over the layers, its interval as a band, the levels as dashed lines."""
     fig = drawing(theme, height=height, showlegend=True, hovermode="x unified")
     places = list(range(len(profile.scopes)))
@@ -108,7 +105,7 @@ def layer_profile(
     return fig.figure()
 
 
-def component_profile(profile: Profile, label: str, digits: int, theme: Theme) -> go.Figure:
+def component_profile(profile: Profile, label: str, digits: int, theme: Theme) -> Drawn:
     """The measure for each row, a component or another, as a dot with its interval, beside the levels as small strokes."""
     count = len(profile.scopes)
     fig = drawing(theme, height=count * ROW + 110, showlegend=True)

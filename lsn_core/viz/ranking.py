@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
-from lsn_core.viz.drawing import scatter
+from lsn_core.viz.drawing import Drawn, scatter
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.theme import Theme, axis, drawing, title
 
@@ -45,7 +44,7 @@ def ranking_figure(
     label: str,
     digits: int,
     theme: Theme,
-) -> go.Figure:
+) -> Drawn:
     """Dots with intervals, a pair a row, and a dashed line at each level in reach.
 
     `left_out` pairs between the upper and the lower half of the list are not drawn; a gap says so.

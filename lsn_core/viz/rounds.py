@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.viz.colour import hex_colour
-from lsn_core.viz.drawing import heatmap
+from lsn_core.viz.drawing import Drawn, heatmap
 from lsn_core.viz.labels import language_label, plain_name
 from lsn_core.viz.scores import REMOVED, Line, lines_figure
 from lsn_core.viz.theme import Theme, axis, drawing, title
@@ -31,7 +30,7 @@ class LanguageRounds:
     working: tuple[int, ...]
 
 
-def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> go.Figure:
+def rounds_figure(rows: Sequence[LanguageRounds], theme: Theme) -> Drawn:
     """Languages by rounds: a cell fills as its tickets get there, grey is not done yet, outlined is being trained.
 
     The first round trains the unpruned model, the k-th after it removes k tenths of the weights.
@@ -95,7 +94,7 @@ class ScoreLine:
     values: Mapping[float, Sequence[float]]
 
 
-def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, theme: Theme) -> go.Figure:
+def live_scores_figure(lines: Sequence[ScoreLine], metric: str, levels: int, theme: Theme) -> Drawn:
     """A line a language: the mean over its seeds so far at every sparsity, whiskers from lowest to highest.
 
     A language has one colour and one symbol. Of several methods, the first is drawn solid, the others dotted.

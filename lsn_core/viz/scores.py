@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
-from lsn_core.viz.drawing import scatter
+from lsn_core.viz.drawing import Drawn, scatter
 from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 
 HEIGHT = 300  # px
@@ -32,7 +31,7 @@ class Line:
 
 def lines_figure(
     lines: Sequence[Line], metric: str, theme: Theme, height: float = HEIGHT, levels: int = 9
-) -> go.Figure:
+) -> Drawn:
     """The mean over seeds at every sparsity, whiskers from the lowest to the highest seed.
 
     `metric` is what the scores are, and `levels` how many tenths of the weights are removed at most, for the axes.
@@ -81,7 +80,7 @@ def lines_figure(
     return fig.figure()
 
 
-def scores_figure(scores: pd.DataFrame, metric: str, theme: Theme) -> go.Figure:
+def scores_figure(scores: pd.DataFrame, metric: str, theme: Theme) -> Drawn:
     """The sub-networks of two languages beside random ones.
 
     Args:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.analysis.words import everyone
 from lsn_core.viz.core import CHANCE, PRETRAINED
-from lsn_core.viz.drawing import scatter
+from lsn_core.viz.drawing import Drawn, scatter
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.theme import Theme, axis, drawing, legend, title
 from lsn_core.viz.ticks import log_ticks
@@ -43,7 +42,7 @@ def set_name(chosen: Sequence[str], every: Sequence[str]) -> str:
     return _and(chosen) if len(chosen) > 1 else f"only {plain_name(chosen[0])}"
 
 
-def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: Theme) -> go.Figure:
+def sets_figure(columns: Sequence[SetColumn], languages: Sequence[str], theme: Theme) -> Drawn:
     """Above, a dot a set on a logarithmic scale beside what is expected; below, its languages in strong dots.
 
     Args:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
-
 from lsn_core.viz.colour import readable_on
-from lsn_core.viz.drawing import bar
+from lsn_core.viz.drawing import Drawn, bar
 from lsn_core.viz.labels import plain_name
 from lsn_core.viz.theme import Theme, axis, drawing
 
 PARTS = ("both", "first", "second", "neither")
 
 
-def shares_figure(languages: tuple[str, str], counts: dict[str, float], theme: Theme) -> go.Figure:
+def shares_figure(languages: tuple[str, str], counts: dict[str, float], theme: Theme) -> Drawn:
     """Four bars: weights kept by both languages, by one of them only, and by neither.
 
     `counts` maps each of `PARTS` to a number of weights (a mean over seed pairs, so not always whole).

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from lsn_core.languages import Nested, language, leaves, relatives
 from lsn_core.viz.dendrogram import (
@@ -18,7 +17,7 @@ from lsn_core.viz.dendrogram import (
     merges,
     shown_heights,
 )
-from lsn_core.viz.drawing import Drawing, scatter
+from lsn_core.viz.drawing import Drawing, Drawn, scatter
 from lsn_core.viz.labels import family_label, hover_names, language_label
 from lsn_core.viz.theme import Theme, axis, drawing
 
@@ -76,7 +75,7 @@ def tanglegram_figure(
     families: Nested,
     theme: Theme,
     cut: Cut | None = None,
-) -> go.Figure:
+) -> Drawn:
     """The measured tree at the left, the tree of families mirrored at the right.
 
     Args:

@@ -31,6 +31,7 @@ from lsn_core.ui.figures import Described
 from lsn_core.ui.subnetworks import SubNetwork, found_as, names_of
 from lsn_core.ui.view import View
 from lsn_core.viz import anatomy as figures
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.heatmap import Colours, around_zero, colours
 from lsn_core.viz.labels import matrix_name, scope_name, signed
 from lsn_core.viz.places import layer_mark, places_map
@@ -153,7 +154,7 @@ def notes(anatomy: Anatomy) -> list[str]:
     return lines
 
 
-def density_map(anatomy: Anatomy, side: str, chosen: Matrix) -> tuple[go.Figure, Described]:
+def density_map(anatomy: Anatomy, side: str, chosen: Matrix) -> tuple[Drawn, Described]:
     """Layers by components: the share of weights that one sub-network keeps."""
     grids = [100 * _grid(anatomy, f"density_{one}") for one in ("left", "right")]
     shown = colours("weights kept, %", np.stack(grids), 1, (0.0, 100.0))
@@ -171,7 +172,7 @@ def density_map(anatomy: Anatomy, side: str, chosen: Matrix) -> tuple[go.Figure,
     return fig, about
 
 
-def compared_map(anatomy: Anatomy, show: str, chosen: Matrix) -> tuple[go.Figure, Described]:
+def compared_map(anatomy: Anatomy, show: str, chosen: Matrix) -> tuple[Drawn, Described]:
     """Layers by components: what the two share, or by how much they differ."""
     grid = compared(anatomy, show)
     title = COMPARED[show]
@@ -411,7 +412,7 @@ def _lot(anatomy: Anatomy, matrix: Matrix, count: int) -> Lot:
     return by_lot(kept, matrix.size, matrix.size // count)
 
 
-def _map(anatomy: Anatomy, grid: np.ndarray, shown: Colours, chosen: Matrix) -> go.Figure:
+def _map(anatomy: Anatomy, grid: np.ndarray, shown: Colours, chosen: Matrix) -> Drawn:
     layers, components = _axes(anatomy)
     name_at = _names_at(anatomy)
     return places_map(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from lsn_core.analysis.core_scores import CoreScores, WhichCore, core_scores, rows_of_core, scored_cores
 from lsn_core.analysis.networks import NetworkScores
@@ -13,6 +12,7 @@ from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import controls, states, store
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import SEED_LINES, metric_line, metric_name, plain_name
 from lsn_core.viz.networks import networks_figure
 from lsn_core.viz.words.networks import DIGITS, core_score_sentence, read_out
@@ -54,7 +54,7 @@ def notes(view: View, found: CoreScores) -> str:
     return f"Not measured with seed {', '.join(missing)}." if missing else ""
 
 
-def figure(view: View, found: CoreScores) -> tuple[go.Figure, Described]:
+def figure(view: View, found: CoreScores) -> tuple[Drawn, Described]:
     """A row a language: the core, its own sub-network, the two controls as large as the core, the dense model."""
     networks = found.networks
     order = [networks.languages.index(code) for code in view.languages]

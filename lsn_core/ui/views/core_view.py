@@ -10,7 +10,6 @@ from statistics import fmean
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from lsn_core.analysis.cores import Membership, core_table, exclusive_table, membership_table
@@ -21,6 +20,7 @@ from lsn_core.ui.controls import Part
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.viz import core as figures
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import SEED_LINES, plain_name, scope_name
 from lsn_core.viz.places import layer_mark
 from lsn_core.viz.words import core as words
@@ -169,7 +169,7 @@ def notes(core: Core) -> list[str]:
     return lines
 
 
-def bars(core: Core) -> tuple[go.Figure, Described]:
+def bars(core: Core) -> tuple[Drawn, Described]:
     """By exactly how many languages weights are kept."""
     table = core.keepers
     percent = _over_seeds(core, table, "k", 100.0, "share", 100.0)
@@ -200,7 +200,7 @@ def alone_sentence(core: Core) -> str:
     )
 
 
-def alone(core: Core) -> tuple[go.Figure, Described]:
+def alone(core: Core) -> tuple[Drawn, Described]:
     """The weights that each language alone keeps."""
     table = core.alone
     weights = _over_seeds(core, table, "language", 1.0, "exclusive", 1.0)
@@ -227,7 +227,7 @@ def places_sentence(core: Core) -> str:
     return words.places_sentence(core.who, values, whole["difference"].to_numpy())
 
 
-def places(core: Core) -> tuple[go.Figure, Described]:
+def places(core: Core) -> tuple[Drawn, Described]:
     """Layers by components: the core less what the pretrained weights alone would make it."""
     table = core.places
     mean = table.groupby(["layer", "component"], sort=False)["difference"].mean()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from lsn_core.analysis.provenance import NOT_RECORDED, Origin
@@ -24,6 +23,7 @@ from lsn_core.ui.address import VERSION, Address
 from lsn_core.ui.figures import Described, figure_block
 from lsn_core.ui.views import discover_form as form
 from lsn_core.ui.views.discover_form import Choices, Offers
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import language_line, metric_line, metric_name, plain_name, task_name
 from lsn_core.viz.rounds import LanguageRounds, ScoreLine, live_scores_figure, rounds_figure
 from lsn_core.viz.theme import THEMES
@@ -205,7 +205,7 @@ def run_words(job: Job) -> str:
     )
 
 
-def rounds(job: Job, shown: Snapshot) -> tuple[go.Figure, Described]:
+def rounds(job: Job, shown: Snapshot) -> tuple[Drawn, Described]:
     """Languages by rounds: what is done and what is being trained."""
     alive = job.phase == RUNNING
     rows = []
@@ -279,7 +279,7 @@ def score_lines(shown: Snapshot) -> list[ScoreLine]:
     return [ScoreLine(language, method, found[method, language]) for method, language in keys]
 
 
-def live_scores(job: Job, shown: Snapshot, lines: list[ScoreLine]) -> tuple[go.Figure, Described]:
+def live_scores(job: Job, shown: Snapshot, lines: list[ScoreLine]) -> tuple[Drawn, Described]:
     """Scores by sparsity, as far as they are known."""
     latest = "; ".join(
         f"{plain_name(line.language)} {sum(values) / len(values):.3f} at {100 * level:g} %"

@@ -9,7 +9,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lsn_core.analysis.calibration import LanguageMatrix
 from lsn_core.languages import in_family_order
@@ -175,7 +174,7 @@ def _panel_titles(scopes: tuple[str, ...]) -> list[str]:
     return [f"Layer {scope.partition('.')[2]}" for scope in scopes]
 
 
-def ranking_figure(view: View, part: Part, height: float) -> tuple[go.Figure, Described]:
+def ranking_figure(view: View, part: Part, height: float) -> tuple[Drawn, Described]:
     """The most and the least alike pairs with their intervals, as many as go beside a figure of this height."""
     found = store.matrix(view, view.measure.key, part.single)
     value, low, high = (part.tolist() for part in (found.value, found.low, found.high))

@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lsn_core.analysis.transfer import TransferMatrix
 from lsn_core.ui import store
@@ -17,6 +16,7 @@ from lsn_core.ui.view import View
 from lsn_core.ui.views import transfer_view
 from lsn_core.ui.views.overlap_view import file_name
 from lsn_core.viz.dots import Dots, dots_figure
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import metric_line, metric_name, plain_name
 from lsn_core.viz.overlap_map import REPLICATES, Pair, estimate, pair_profile
 from lsn_core.viz.profile import HEIGHT, Profile, component_profile, layer_profile
@@ -38,21 +38,21 @@ def profile(view: View, pair: Pair, by: str) -> Profile:
     return pair_profile(partial(store.matrix, view), view.measure, pair, scopes)
 
 
-def layers_figure(view: View, pair: Pair, height: float = HEIGHT) -> tuple[go.Figure, Described]:
+def layers_figure(view: View, pair: Pair, height: float = HEIGHT) -> tuple[Drawn, Described]:
     """The pair's profile over the layers, so many pixels high."""
     found = profile(view, pair, "layer")
     fig = layer_profile(found, view.measure.axis, view.measure.digits, view.theme, height)
     return fig, _about(view, pair, found, "layers")
 
 
-def components_figure(view: View, pair: Pair) -> tuple[go.Figure, Described]:
+def components_figure(view: View, pair: Pair) -> tuple[Drawn, Described]:
     """The pair's profile over the components."""
     found = profile(view, pair, "component")
     fig = component_profile(found, view.measure.axis, view.measure.digits, view.theme)
     return fig, _about(view, pair, found, "components")
 
 
-def weights_figure(view: View, pair: Pair, part: Part) -> tuple[go.Figure, Described]:
+def weights_figure(view: View, pair: Pair, part: Part) -> tuple[Drawn, Described]:
     """How the weights fall into shared, exclusive and removed; a mean over pairs of seeds."""
     table = store.pair_table(view, pair, "total" if part.scope is None else part.by)
     rows = table[(table["scope"] == part.single) & (table["language_a"] != table["language_b"])]
@@ -78,7 +78,7 @@ def weights_figure(view: View, pair: Pair, part: Part) -> tuple[go.Figure, Descr
     return shares_figure(pair, counts, view.theme), about
 
 
-def scores_by_sparsity(view: View, pair: Pair) -> tuple[go.Figure, Described] | None:
+def scores_by_sparsity(view: View, pair: Pair) -> tuple[Drawn, Described] | None:
     """How well the two languages' sub-networks do by sparsity, beside random ones; None without scores."""
     table = store.scores(view)
     table = table[table["language"].isin(pair) & table["method"].isin([view.method, "random"])]
@@ -120,7 +120,7 @@ def transfer_words(found: TransferMatrix, pair: Pair) -> str:
     return pair_transfer_sentence(found, pair)
 
 
-def transfer_figure(view: View, found: TransferMatrix, pair: Pair) -> tuple[go.Figure, Described]:
+def transfer_figure(view: View, found: TransferMatrix, pair: Pair) -> tuple[Drawn, Described]:
     """What each of the two scores with its own sub-network and with the other's."""
     value, own = found.value, np.diagonal(found.value)
     drawn = []

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lsn_core.analysis.calibration import find_scope
 from lsn_core.analysis.sets import MAX_LANGUAGES, set_table
@@ -15,6 +14,7 @@ from lsn_core.ui import states, store
 from lsn_core.ui.controls import GROUPS
 from lsn_core.ui.figures import Described
 from lsn_core.ui.views.core_view import Core, reading
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import SEED_LINES
 from lsn_core.viz.sets import SetColumn, sets_figure
 from lsn_core.viz.words.sets import sets_sentence
@@ -85,7 +85,7 @@ def sentence(sets: Sets) -> str:
     )
 
 
-def figure(sets: Sets) -> tuple[go.Figure, Described]:
+def figure(sets: Sets) -> tuple[Drawn, Described]:
     """The sets that keep most weights, without those of all and of no language; CannotDraw where there is none."""
     core, view = sets.core, sets.core.view
     if not sets.columns:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from lsn_core.analysis.networks import NetworkScores
 from lsn_core.analysis.transfer import task_transfer
@@ -14,6 +13,7 @@ from lsn_core.masks.ticket import SPARSITY_TOLERANCE
 from lsn_core.ui import states, store
 from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import SEED_LINES, metric_line, metric_name, plain_name, task_name
 from lsn_core.viz.networks import networks_figure
 from lsn_core.viz.words.networks import DIGITS, read_out, task_sentence
@@ -60,7 +60,7 @@ def sentence(view: View, source_task: str, found: NetworkScores) -> str:
     return task_sentence(found, task_name(source_task), task_name(view.task), view.sparsity)
 
 
-def figure(view: View, source_task: str, found: NetworkScores) -> tuple[go.Figure, Described]:
+def figure(view: View, source_task: str, found: NetworkScores) -> tuple[Drawn, Described]:
     """A row a language: the other task's sub-network, the task's own, the controls, the dense model."""
     names = _names(source_task, found)
     scores = {words: found.scores[name] for name, words in names.items()}

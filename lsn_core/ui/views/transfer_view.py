@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lsn_core.analysis.calibration import LanguageMatrix
 from lsn_core.analysis.statistics import correlation_interval, transfer_mantel
@@ -21,6 +20,7 @@ from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
 from lsn_core.viz import heatmap
 from lsn_core.viz.dots import Dots, Marked, dots_figure, scatter_figure
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import metric_line, metric_name, plain_name, signed
 from lsn_core.viz.words.transfer import (
     CONTROL_NAMES,
@@ -105,9 +105,7 @@ def sentence(found: TransferMatrix) -> str:
     return transfer_sentence(found)
 
 
-def map_figure(
-    view: View, found: TransferMatrix, show: str, chosen: Cell | None
-) -> tuple[go.Figure, Described]:
+def map_figure(view: View, found: TransferMatrix, show: str, chosen: Cell | None) -> tuple[Drawn, Described]:
     """Source by target: the score, or its difference to the target's own or to a control."""
     values = shown_values(found, show)
     texts = {}
@@ -143,7 +141,7 @@ def map_figure(
     return fig, about
 
 
-def levels_figure(view: View, found: TransferMatrix, chosen: Cell | None) -> tuple[go.Figure, Described]:
+def levels_figure(view: View, found: TransferMatrix, chosen: Cell | None) -> tuple[Drawn, Described]:
     """Own, another's, dense, random and pretrained alone: for one cell, or the average over all."""
     drawn = levels(found, chosen)
     fig = dots_figure(drawn, metric_name(found.metric), FINE, view.theme)
@@ -204,7 +202,7 @@ def donors(found: TransferMatrix) -> list[Dots]:
     ]
 
 
-def donors_figure(view: View, found: TransferMatrix) -> tuple[go.Figure, Described]:
+def donors_figure(view: View, found: TransferMatrix) -> tuple[Drawn, Described]:
     """The sources, best donor first."""
     drawn = donors(found)
     title = "score − target's own, mean over targets"
@@ -244,7 +242,7 @@ def link_words(view: View, found: TransferMatrix, overlap: LanguageMatrix) -> st
 
 def scatter(
     view: View, found: TransferMatrix, overlap: LanguageMatrix, chosen: Cell | None
-) -> tuple[go.Figure, Described]:
+) -> tuple[Drawn, Described]:
     """Every ordered pair: overlap against what the target loses."""
     loss = found.loss()
     points = [

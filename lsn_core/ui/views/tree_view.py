@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from lsn_core.analysis.tree_comparison import Comparison, crossings, untangled
 from lsn_core.analysis.trees import Group, Tree, cut, cut_height
@@ -18,6 +17,7 @@ from lsn_core.ui.figures import Described
 from lsn_core.ui.view import View
 from lsn_core.ui.views import overlap_view
 from lsn_core.viz.dendrogram import HEIGHT_DIGITS, Cut, merges, shown_heights, tree_figure
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import listed, plain_name, signed
 from lsn_core.viz.measures import DISTANCES, JACCARD, NEUTRALITY
 from lsn_core.viz.tanglegram import tanglegram_figure
@@ -85,9 +85,7 @@ def clade_words(tree: Tree, view: View, chosen: Clade) -> str:
     )
 
 
-def figure(
-    tree: Tree, view: View, part: Part, groups: int, chosen: Clade | None
-) -> tuple[go.Figure, Described]:
+def figure(tree: Tree, view: View, part: Part, groups: int, chosen: Clade | None) -> tuple[Drawn, Described]:
     """The tree and what goes with it."""
     axis = DISTANCES[view.measure.token]
     fig = tree_figure(
@@ -222,7 +220,7 @@ def crossed(drawn: Tree) -> int:
 
 def tanglegram(
     drawn: Tree, tree: Tree, view: View, part: Part, groups: int, untangle: bool, found: Comparison
-) -> tuple[go.Figure, Described]:
+) -> tuple[Drawn, Described]:
     """The tree as drawn beside the family tree, coloured as the cut of the whole tree."""
     families = family_tree(drawn.labels)
     fig = tanglegram_figure(

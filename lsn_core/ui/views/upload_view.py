@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from lsn_core.analysis.calibration import find_scope
@@ -28,6 +27,7 @@ from lsn_core.ui.figures import Described
 from lsn_core.ui.sidebar import METHOD_NAMES
 from lsn_core.ui.uploads import Arrived
 from lsn_core.ui.view import View
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import plain_name, scope_name, task_name
 from lsn_core.viz.profile import Profile, component_profile, layer_profile
 from lsn_core.viz.words import upload as words
@@ -108,7 +108,7 @@ def nearest(one: Beside) -> str:
     return one.found.languages[one.found.order[0]]
 
 
-def neighbours_figure(one: Beside) -> tuple[go.Figure, Described]:
+def neighbours_figure(one: Beside) -> tuple[Drawn, Described]:
     """The languages, most alike first."""
     found, order = one.found, one.found.order
     levels = {PRETRAINED: found.reference[order], CHANCE: found.chance[order]}
@@ -151,7 +151,7 @@ def density_sentence(view: View, file: Arrived) -> str:
     return words.density_sentence(dict(zip(_scopes(view, "layer"), shares.tolist(), strict=True)))
 
 
-def density_figure(view: View, file: Arrived, one: Beside | None, by: str) -> tuple[go.Figure, Described]:
+def density_figure(view: View, file: Arrived, one: Beside | None, by: str) -> tuple[Drawn, Described]:
     """The share of weights that is kept in each layer or component; `one` where there was something to compare."""
     mask, scopes = file.report.checked_mask(), _scopes(view, by)
     unknown = np.full(len(scopes), np.nan)
