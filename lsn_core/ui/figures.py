@@ -57,6 +57,24 @@ def say(sentence: str) -> None:
     shell.frame().sentence = whole
 
 
+def chart(fig: Drawn, about: Described, key: str, on_select: Callable[[], None] | None = None) -> None:
+    """Draw the figure alone. `on_select` is called after a click on a point."""
+    select: dict[str, Any] = {}
+    layout: dict[str, Any] = dict(_DRAWN_ONCE)
+    if on_select is not None:
+        select = {"on_select": on_select, "selection_mode": "points"}
+        layout |= _SELECTED
+    st.plotly_chart(
+        fig.with_layout(**layout),
+        key=key,
+        width="stretch",
+        theme=None,
+        config=chart_config(about.name),
+        alt=about.alt,
+        **select,
+    )
+
+
 def figure_block(
     fig: Drawn,
     about: Described,
@@ -70,21 +88,8 @@ def figure_block(
     `on_select` is called after a click on a point. `extra` is one more download: its name, what makes the
     text, the ending of the file. `origin` is where the numbers come from, if not from what the side bar chooses.
     """
-    select: dict[str, Any] = {}
-    layout: dict[str, Any] = dict(_DRAWN_ONCE)
-    if on_select is not None:
-        select = {"on_select": on_select, "selection_mode": "points"}
-        layout |= _SELECTED
     with st.container(key=f"block_{key}", gap="small"):
-        st.plotly_chart(
-            fig.with_layout(**layout),
-            key=key,
-            width="stretch",
-            theme=None,
-            config=chart_config(about.name),
-            alt=about.alt,
-            **select,
-        )
+        chart(fig, about, key, on_select)
         st.caption(unbroken(about.how))
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"save_{key}"):
             st.download_button(

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from lsn_core.ui import shell, states
+from lsn_core.ui.figures import chart
 from lsn_core.ui.pins import (
     CAPTION_LENGTH,
     INTRODUCTION_LENGTH,
@@ -19,7 +20,7 @@ from lsn_core.ui.pins import (
     Board,
     Pin,
 )
-from lsn_core.viz.described import chart_config
+from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.report import UNTITLED, report_html
 from lsn_core.viz.theme import DARK
 
@@ -129,14 +130,7 @@ def exhibit(board: Board, place: int) -> None:
         if shown.sentence:
             st.markdown(shown.sentence)
         figure = json.loads(shown.figure)
-        st.plotly_chart(
-            {"data": figure["data"], "layout": figure["layout"]},
-            key=f"pinned_{pin.id}",
-            width="stretch",
-            theme=None,
-            config=chart_config(shown.about.name),
-            alt=shown.about.alt,
-        )
+        chart(Drawn(data=figure["data"], layout=figure["layout"]), shown.about, f"pinned_{pin.id}")
         st.caption(shown.about.how)
         _text_control(
             st.text_area,
