@@ -188,7 +188,7 @@ def measure() -> list[Row]:
             ratio=None,
             aim=f"{SIGN_AIM_MS:g} ms",
             reached=signs.sign <= SIGN_AIM_MS,
-            limit="the browser shows it by itself 100 ms after the control was used, unless the figure was faster",
+            limit="the way to the server and back, and the two frames after which the browser has painted it",
         ),
         Row(
             work="dashboard: server memory after every page (e5-small)",

@@ -247,20 +247,18 @@ def _single_seeded(view: View) -> list[str]:
 
 def _table(view: View, scopes: list[str], order: tuple[str, ...], replicates: int = 400) -> pd.DataFrame:
     """One row a pair of languages and scope; on the diagonal one language with itself."""
-    rows = []
+    first, second = np.triu_indices(len(order))
+    codes = np.array(order)
+    tables = []
     for scope in scopes:
         found = store.matrix(view, view.measure.key, scope, order, replicates)
-        others = {
-            name: store.matrix(view, key, scope, order, replicates=0).value
-            for name, key in (("jaccard", "jaccard"), ("chance", "chance"), ("reference", "reference"))
-        }
-        for a, first in enumerate(order):
-            for b in range(a, len(order)):
-                row = {"scope": scope, "language_a": first, "language_b": order[b]}
-                row |= {name: values[a, b] for name, values in others.items()}
-                row |= {view.measure.key: found.value[a, b], "low": found.low[a, b], "high": found.high[a, b]}
-                rows.append(row)
-    return pd.DataFrame(rows)
+        columns = {"scope": scope, "language_a": codes[first], "language_b": codes[second]}
+        for name in ("jaccard", "chance", "reference"):
+            columns[name] = store.matrix(view, name, scope, order, replicates=0).value[first, second]
+        for name, values in ((view.measure.key, found.value), ("low", found.low), ("high", found.high)):
+            columns[name] = values[first, second]
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _how(view: View, part: Part, ending: str) -> str:
