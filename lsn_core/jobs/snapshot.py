@@ -87,6 +87,7 @@ class Snapshot:
         _require(_is_time(self.begun) and _is_time(self.changed), "a time")
         _require(self.seconds_left is None or _is_time(self.seconds_left), "the time left")
         _require(isinstance(self.metric, str) and isinstance(self.message, str), "a text")
+        _require(all(ticket.first <= self.rounds + 1 for ticket in self.tickets), "a ticket's first round")
 
     @property
     def rounds_done(self) -> int:

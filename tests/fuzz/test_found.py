@@ -28,7 +28,7 @@ from lsn_core.discovery.config import Recipe
 from lsn_core.discovery.plan import Plan, estimate
 from lsn_core.errors import CorruptFile, LsnError
 from lsn_core.jobs.board import Board, job_id
-from lsn_core.jobs.snapshot import Snapshot, write_snapshot
+from lsn_core.jobs.snapshot import Snapshot, TicketState, read_snapshot, write_snapshot
 from lsn_core.masks.atlas import Atlas
 from lsn_core.masks.cells import CORE, TRANSFER, Cell, gather, read_rows, save_cell
 from lsn_core.masks.checks import is_real
@@ -496,3 +496,13 @@ def test_a_setting_that_is_far_too_long() -> None:
     with pytest.raises(LsnError, match="The setting scope is") as caught:
         Recipe("mlm", scope="x" * 5000)
     _plain(caught.value)
+
+
+def test_a_ticket_that_begins_after_the_run_has_ended(tmp_path: Path) -> None:
+    ticket = TicketState("mlm", "en", "imp", 0, first=1)
+    write_snapshot(tmp_path / "state.json", Snapshot(1, "running", 1.0, 2.0, 1, 4, tickets=(ticket,)))
+    data = json.loads((tmp_path / "state.json").read_text())
+    data["tickets"][0]["first"] = 12
+    (tmp_path / "state.json").write_text(json.dumps(data))
+    with pytest.raises(CorruptFile, match="first round"):
+        read_snapshot(tmp_path / "state.json")
