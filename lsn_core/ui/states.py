@@ -184,7 +184,7 @@ def no_core_score(
         "for this core"
     )
     if there:
-        text += f", but for that of {'; '.join(there)}"
+        text += f", though it has for that of {'; '.join(there)}"
     if not atlas.has_bits:
         return Trouble("Not measured yet", f"{text}. The masks that it needs are not here.", (), tuple(ways))
     chosen = f" --languages {' '.join(languages)}" if languages else ""

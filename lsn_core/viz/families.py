@@ -54,7 +54,7 @@ def add_band(fig: Drawing, languages: Sequence[str], theme: Theme, xaxis: str, y
     )
 
 
-def add_legend(fig: Drawing, languages: Sequence[str], theme: Theme, y: float = 1.0) -> None:
+def add_legend(fig: Drawing, languages: Sequence[str], theme: Theme) -> None:
     """The names of the branches that are on screen, above the figure; every other trace stays out of it."""
     fig.update_traces(showlegend=False)
     shown = set(map(branch_name, languages))
@@ -72,7 +72,7 @@ def add_legend(fig: Drawing, languages: Sequence[str], theme: Theme, y: float = 
         )
     fig.update_layout(
         showlegend=True,
-        legend=legend(theme) | {"y": y},
+        legend=legend(theme),
     )
 
 

@@ -209,14 +209,14 @@ def layer_heatmaps(
     """
     count, rows = len(languages), -(-len(panels) // PANEL_COLUMNS)
     panel, gap = max(count * PANEL_CELL, LEAST_PANEL), 34
-    inner = rows * panel + (rows - 1) * gap
-    fig = drawing(theme, height=inner + FOOT + 6 + LEGEND, hoverdistance=30)
-    fig.update_layout(margin={"t": 30}, coloraxis=coloraxis(shown, theme, below=18 / inner))
+    inner = PANEL_TITLE + rows * panel + (rows - 1) * gap
+    fig = drawing(theme, height=inner + FOOT + LEGEND, hoverdistance=30)
+    fig.update_layout(coloraxis=coloraxis(shown, theme, below=18 / inner))
     start, spare = BAND + BAND_GAP, 0.041
     width = (1 - start - (PANEL_COLUMNS - 1) * spare) / PANEL_COLUMNS
     for index, (name, values) in enumerate(panels.items()):
         row, column = divmod(index, PANEL_COLUMNS)
-        top = 1 - row * (panel + gap) / inner
+        top = 1 - (PANEL_TITLE + row * (panel + gap)) / inner
         left = start + column * (width + spare)
         band = len(panels) + row + 1
         suffix = "" if index == 0 else str(index + 1)
@@ -255,7 +255,7 @@ def layer_heatmaps(
             font={"size": 12, "color": theme.ink},
             yshift=3,
         )
-    add_legend(fig, languages, theme, y=1 + PANEL_TITLE / inner)
+    add_legend(fig, languages, theme)
     return fig.figure()
 
 

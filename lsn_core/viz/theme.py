@@ -134,13 +134,20 @@ def title(theme: Theme, text: str) -> dict[str, Any]:
 
 
 def legend(theme: Theme) -> dict[str, Any]:
-    """A legend in a line above the figure; a click on it does nothing, as no page could follow."""
+    """A legend in lines above the figure; a click on it does nothing, as no page could follow.
+
+    It hangs from the top of the figure, where it stays however the lines fall: plotly.js may place one that stands on
+    the plot before it knows the plot's final place.
+    """
     return {
         "orientation": "h",
         "x": 0,
         "xanchor": "left",
-        "y": 1.02,
-        "yanchor": "bottom",
+        "yref": "container",
+        "y": 1,
+        "yanchor": "top",
+        "borderwidth": 4,
+        "bordercolor": "rgba(0,0,0,0)",
         "font": {"size": 11, "color": theme.ink},
         "bgcolor": "rgba(0,0,0,0)",
         "itemclick": False,

@@ -55,7 +55,8 @@ def test_sentence_is_computed_from_the_table(visit: Visit, atlases: Path) -> Non
     core = by_language(table, "")
     kept = table[table["control"] == ""]["kept"].mean()
     assert (
-        f"at least 3 of 4 languages keep, {kept:,.0f} weights (80.0 % as many as one sub-network has)" in text
+        f"at least 3 of 4 languages keep, {kept:,.0f} weights (80.0 % of the number in one sub-network)"
+        in text
     )
     assert f"scores on average **{core.to_numpy().mean():.3f}** (top-1 accuracy)" in text
     for control, words in (

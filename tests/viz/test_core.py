@@ -134,7 +134,7 @@ def test_core_sentence() -> None:
     assert "1,000 weights on average in encoder layer 2. At least 9 of 11 languages keep **1,100**" in some
     assert "keep **1,100**, that is **110.0 %** as many;" in some
     assert some.endswith(
-        "More than 100 % can be, as no language need keep all of the weights that so many keep."
+        "It may be more than 100 %, as no language need keep all of the weights that so many keep."
     )
     assert "both languages" in core_sentence(size(2, 2), 0.5, "here")
     assert "is unknown" in core_sentence(size(2, reference=np.full(2, np.nan)), 0.5, "here")

@@ -79,7 +79,7 @@ def test_comparison_is_judged_by_its_tests() -> None:
     assert "**more like the family tree** than" in text
     assert "Robinson–Foulds distance 0.43, p = 0.001; Baker's gamma +0.70, p = 0.004" in text
     half = words.comparison_sentence(dataclasses.replace(LIKE, p_gamma=0.3))
-    assert "**by Robinson–Foulds distance only**" in half
+    assert "**By Robinson–Foulds distance only**, it is" in half
     none = words.comparison_sentence(dataclasses.replace(LIKE, shared=0, p_gamma=0.3, p_robinson_foulds=1.0))
     assert "has **none**" in none
     assert "is **not shown**" in none

@@ -144,7 +144,7 @@ class _Inspection:
         self._note(
             "file",
             problem,
-            f"a plain file (above {limit / 1e6:,.0f} MB it could not be masks of this model alone)",
+            f"a plain file of at most {limit / 1e6:,.0f} MB, embeddings included",
             "give the path of a file of masks alone",
         )
         self._stop_if_failed()

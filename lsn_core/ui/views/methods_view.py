@@ -110,7 +110,7 @@ distances give a tree. How far to trust it:
 - **Robinson–Foulds distance** to the family tree: of all groups in the two trees, the share that only one has.
 - **Baker's gamma**: rank correlation, over pairs of languages, of how late the two trees join them.
 
-Both are judged by shuffling the names over the leaves. Turning a join changes which languages stand side by side,
+The last two are judged by shuffling the names over the leaves. Turning a join changes which languages stand side by side,
 never the tree; so neither neighbours nor crossing lines are evidence.
 """,
     ),

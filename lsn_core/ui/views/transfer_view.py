@@ -134,7 +134,7 @@ def map_figure(view: View, found: TransferMatrix, show: str, chosen: Cell | None
         alt=f"Heatmap of {colours.title}, {len(found.languages)} source languages by as many targets. "
         + sentence(found).replace("**", ""),
         how=f"{_training_words(found)} Row: the language whose sub-network it is; column: the language it is "
-        f"scored on; not symmetric. {_shown_words(found, show)} {_seed_words(found)}.{_colour_words(found, show)} Languages in the order of the "
+        f"scored on; not symmetric. On the diagonal, each language with its own. {_shown_words(found, show)} {_seed_words(found)}.{_colour_words(found, show)} Languages in the order of the "
         f"tree of what they share. Grey with a cross: not measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=table(found),
     )
@@ -259,8 +259,8 @@ def scatter(
         name=file_name(view, found, f"link-{measure.token}"),
         alt=f"Scatter of {measure.name} against the score less the target's own. "
         + link_words(view, found, overlap).replace("**", ""),
-        how=f"A point an ordered pair; both directions of a pair share their {measure.axis}, which the side "
-        "bar's measure chooses. The test permutes languages, so that the pairs' dependence is kept; r is "
+        how=f"Each point is an ordered pair; both directions of a pair have the same {measure.axis}, the measure that "
+        "is chosen in the side bar. The test permutes languages, so that the pairs' dependence is kept; r is "
         f"Pearson's, its interval, where there is one, from 2,000 draws of languages. {_seed_words(found)}.",
         table=pd.DataFrame(
             [(*point.cell, point.x, point.y) for point in points],

@@ -92,7 +92,7 @@ def show_expected(view: View) -> None:
     nothing_yet = not uploads.arrived(view.atlas.layout)
     with st.expander("What a file has to hold", expanded=nothing_yet):
         st.markdown(
-            "One array a matrix, named after the parameter (a prefix such as `bert.` or `module.` and the ending "
+            "One array for each matrix, named after the parameter (a prefix such as `bert.` or `module.` and the ending "
             "`_mask` do not matter), of the matrix's shape: 1 where a weight is kept, 0 where it is removed. To have "
             "one to try, take a sub-network out of an atlas:"
         )

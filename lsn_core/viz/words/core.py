@@ -54,7 +54,7 @@ def core_sentence(size: CoreSize, sparsity: float, where: str) -> str:
     else:
         text += f"; chance would give {per_cent(chance)}, what the pretrained weights alone would give is unknown."
     if np.nanmax([percent.mean(), chance, reference]) > 100:
-        text += " More than 100 % can be, as no language need keep all of the weights that so many keep."
+        text += " It may be more than 100 %, as no language need keep all of the weights that so many keep."
     return text
 
 

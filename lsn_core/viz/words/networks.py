@@ -22,7 +22,7 @@ def core_score_sentence(found: CoreScores) -> str:
     size = f"{found.kept['core']:,.0f} weights"
     if "own" in found.kept:
         share = per_cent(100 * found.kept["core"] / found.kept["own"])
-        size += f" ({share} as many as one sub-network has)"
+        size += f" ({share} of the number in one sub-network)"
     start = (
         f"Trained on one language at a time, what {who} keep, {size}, scores on average "
         f"**{networks.mean('core'):.{DIGITS}f}** ({metric_name(networks.metric)})."

@@ -135,7 +135,7 @@ def _mean_words(measure: Measure, count: int, where: str, mean: Estimate) -> str
     number = _with_interval(mean, measure.digits)
     these = f"these {count} languages" if count > 2 else "these languages"
     if measure is NEUTRALITY:
-        scale = "0 is what the pretrained weights alone bring about, 1 one language with itself"
+        scale = "0 is what the pretrained weights alone bring about, 1 what one language has with itself"
         return f"two of {these} have a neutrality of {number} on average {where}{_neutrality_doubt(mean)}; {scale}."
     if measure is JACCARD:
         return (

@@ -198,7 +198,8 @@ def _seeds_of(values: np.ndarray) -> str:
     known = values[np.isfinite(values)]
     if len(known) < 2:
         return ""
-    return f" ({known.min():.{FINE}f} to {known.max():.{FINE}f} over {len(known)} seeds)"
+    low, high = f"{known.min():.{FINE}f}", f"{known.max():.{FINE}f}"
+    return f" ({f'{low} to {high}' if low != high else 'the same'} over {len(known)} seeds)"
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

@@ -99,7 +99,7 @@ def comparison_sentence(found: Comparison) -> str:
     if len(shown) == len(made):
         verdict = "It is **more like the family tree** than with the names shuffled"
     elif shown:
-        verdict = f"It is more like the family tree than with the names shuffled **by {shown[0]} only**"
+        verdict = f"**By {shown[0]} only**, it is more like the family tree than with the names shuffled"
     else:
         verdict = "That it is more like the family tree than with the names shuffled is **not shown**"
     return f"{have}. {verdict} ({numbers})."
