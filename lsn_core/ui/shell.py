@@ -268,7 +268,9 @@ def _shown(content: View | states.Trouble) -> str:
     """Which sub-networks an embedded page is about, as there is no side bar to say it."""
     if isinstance(content, states.Trouble):
         return ""
-    return f"Atlas {content.atlas.name}, task {content.task}, {100 * content.sparsity:g} % removed · "
+    from lsn_core.viz.labels import task_name
+
+    return f"Atlas {content.atlas.name}, {task_name(content.task).lower()}, {100 * content.sparsity:g} % removed · "
 
 
 def _offer_link(address: str) -> None:

@@ -75,9 +75,32 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
                 hovertemplate="%{customdata}<extra></extra>",
             )
         )
-    for name, values, colour, symbol, dash in (
-        (PRETRAINED, percent.reference, theme.second, "diamond", "dash"),
-        (CHANCE, percent.chance, theme.quiet, "circle-open", "dot"),
+    # The marks are seen on the bars too: one is rimmed, the other filled with the background.
+    for name, values, colour, dash, marker in (
+        (
+            PRETRAINED,
+            percent.reference,
+            theme.second,
+            "dash",
+            {
+                "symbol": "diamond",
+                "size": 9,
+                "color": theme.second,
+                "line": {"color": theme.background, "width": 1},
+            },
+        ),
+        (
+            CHANCE,
+            percent.chance,
+            theme.quiet,
+            "dot",
+            {
+                "symbol": "circle",
+                "size": 7,
+                "color": theme.background,
+                "line": {"color": theme.quiet, "width": 1.5},
+            },
+        ),
     ):
         if np.isfinite(values).all():
             fig.add_trace(
@@ -87,7 +110,7 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
                     name=name,
                     mode="lines+markers",
                     line={"color": colour, "width": 1.5, "dash": dash},
-                    marker={"symbol": symbol, "size": 8, "color": colour},
+                    marker=marker,
                     hovertemplate=f"{name} %{{y:.2f}} %<extra></extra>",
                 )
             )

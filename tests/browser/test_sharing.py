@@ -109,7 +109,7 @@ def test_embedded_page_has_what_is_seen_and_no_more(server: Server, visitor: Vis
     for hidden in ("stSidebar", "stHeader", "stExpandSidebarButton"):
         expect(page.get_by_test_id(hidden).locator("visible=true")).to_have_count(0)
     assert page.locator("button:visible:not(.modebar-btn), [role=combobox]:visible").count() == 0
-    expect(page.get_by_text("Atlas demo, task mlm, 50 % removed")).to_be_visible()
+    expect(page.get_by_text("Atlas demo, masked words (mlm), 50 % removed")).to_be_visible()
     chart = page.locator(".st-key-overlap_map .js-plotly-plot").bounding_box()
     assert chart is not None
     assert chart["y"] + chart["height"] <= 540

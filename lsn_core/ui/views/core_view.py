@@ -24,6 +24,7 @@ from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import SEED_LINES, plain_name, scope_name
 from lsn_core.viz.places import layer_mark
 from lsn_core.viz.words import core as words
+from lsn_core.viz.words.anatomy import component_kind
 
 NO_LAYER = "none"
 EVERY_LAYER, EVERY_COMPONENT = "all", "all"
@@ -221,7 +222,7 @@ def places_sentence(core: Core) -> str:
     """The line above the map of layers and components."""
     table = core.places
     single = table[(table["layer"] != EVERY_LAYER) & (table["component"] != EVERY_COMPONENT)]
-    places = single["component"] + " matrices of " + single["layer"].map(_layer_words)
+    places = single["component"].map(component_kind) + " matrix of " + single["layer"].map(_layer_words)
     values = {str(place): rows.to_numpy() for place, rows in single.groupby(places, sort=False)["difference"]}
     whole = table[(table["layer"] == EVERY_LAYER) & (table["component"] == EVERY_COMPONENT)]
     return words.places_sentence(core.who, values, whole["difference"].to_numpy())

@@ -61,9 +61,10 @@ of the model that is looked at, matrix by matrix ($m$, with $n_m$ weights), befo
   either keeps.
 - **Chance** $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m a_m b_m / n_m$: what two unrelated masks of these densities
   would share.
-- **Reference** (*pretrained alone* on the pages) $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m \left(\frac{a_{1m} b_{1m}}{\lvert R_m\rvert} + \frac{a_{0m} b_{0m}}{\lvert \bar R_m\rvert}\right)$:
-  what they would share if all they had in common were the pretrained magnitudes. $R$ is the base mask; $a_1$ and
-  $a_0$ count the weights of $A$ inside and outside of it.
+- **Reference** (*pretrained alone* on the pages) $\mathrm{E}\,\lvert A \cap B\rvert = \sum_m \left(\frac{a_{1m} b_{1m}}{\lvert R_m\rvert} + \frac{a_{0m} b_{0m}}{\lvert R^c_m\rvert}\right)$:
+  what they would share if all they had in common were the pretrained magnitudes. $R$ is the base mask and
+  $R^c$ the weights that it removes; $a_1$ and $a_0$ count the weights of $A$ inside and outside of it, $b_1$ and $b_0$
+  those of $B$, each in matrix $m$.
 - **Ceiling** (*same language* on the pages) $J_{\mathrm{ceil}}$: the Jaccard index of one language with itself under another seed, as alike as two
   sub-networks get here.
 - **Neutrality** $N = (J - J_{\mathrm{ref}}) \,/\, (J_{\mathrm{ceil}} - J_{\mathrm{ref}})$: 0 is nothing shared beyond the
@@ -82,7 +83,7 @@ sub-network a language, all of one seed; with several seeds it is counted for ea
 - **Chance**: if language $l$ keeps $a_{lm}$ of the $n_m$ weights of matrix $m$ and the languages are independent,
   the number of languages that keep a weight is a sum of independent draws with chances $a_{lm}/n_m$
   (Poisson-binomial distribution).
-- **Pretrained weights alone**: the same, on its own within $R_m$ and within $\bar R_m$: all that the languages have in
+- **Pretrained weights alone**: the same, on its own within $R_m$ and within $R^c_m$: all that the languages have in
   common is which weights were large before training.
 
 A language keeps as many weights in both as it does in truth, so that over $k = 1, \dots, n$ the cores' differences

@@ -134,7 +134,7 @@ def map_figure(view: View, found: TransferMatrix, show: str, chosen: Cell | None
         alt=f"Heatmap of {colours.title}, {len(found.languages)} source languages by as many targets. "
         + sentence(found).replace("**", ""),
         how=f"{_training_words(found)} Row: the language whose sub-network it is; column: the language it is "
-        f"scored on; not symmetric. On the diagonal, each language with its own. {_shown_words(found, show)} {_seed_words(found)}.{_colour_words(found, show)} Languages in the order of the "
+        f"scored on; not symmetric. On the diagonal, each language with its own. {_shown_words(found, show)} {_seed_words(found)}.{_colour_words(found, show)} Languages are in the order of the "
         f"tree of what they share. Grey with a cross: not measured. Atlas {view.atlas.name}, model {view.atlas.model['name']}.",
         table=table(found),
     )

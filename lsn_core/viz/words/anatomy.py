@@ -112,6 +112,12 @@ def heads_sentence(name: str, component: str, heads: Mapping[str, np.ndarray]) -
     )
 
 
+def _those_of(what: str, those: np.ndarray) -> str:
+    """The first of those rows or columns, and how many there are more."""
+    first, *others = np.flatnonzero(those).tolist()
+    return f"{what} {first}" + (f" and {len(others)} more" if others else "")
+
+
 def lines_sentence(name: str, what: str, density: np.ndarray, outside: float) -> str:
     """Markdown on the densities of a matrix's rows, columns or heads, `what` in the singular.
 
@@ -119,9 +125,9 @@ def lines_sentence(name: str, what: str, density: np.ndarray, outside: float) ->
     """
     if density.min() == density.max():
         return f"Every {what} of {within(name)} keeps {per_cent(100 * density[0])}."
-    most, least = int(np.argmax(density)), int(np.argmin(density))
+    most, least = density.max(), density.min()
     return (
-        f"{name} keeps the largest share in {what} {most} ({per_cent(100 * density[most])}) and the smallest in "
-        f"{what} {least} ({per_cent(100 * density[least])}); {per_cent(100 * outside)} of the {what}s lie outside the band, "
+        f"{name} keeps the largest share in {_those_of(what, density == most)} ({per_cent(100 * most)}) and the smallest "
+        f"in {_those_of(what, density == least)} ({per_cent(100 * least)}); {per_cent(100 * outside)} of the {what}s lie outside the band, "
         "where 5 % would lie if its weights were drawn by lot."
     )
