@@ -76,31 +76,11 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
             )
         )
     # The marks are seen on the bars too: one is rimmed, the other filled with the background.
+    rimmed = _mark("diamond", 9, theme.second, theme.background, 1)
+    filled = _mark("circle", 7, theme.background, theme.quiet, 1.5)
     for name, values, colour, dash, marker in (
-        (
-            PRETRAINED,
-            percent.reference,
-            theme.second,
-            "dash",
-            {
-                "symbol": "diamond",
-                "size": 9,
-                "color": theme.second,
-                "line": {"color": theme.background, "width": 1},
-            },
-        ),
-        (
-            CHANCE,
-            percent.chance,
-            theme.quiet,
-            "dot",
-            {
-                "symbol": "circle",
-                "size": 7,
-                "color": theme.background,
-                "line": {"color": theme.quiet, "width": 1.5},
-            },
-        ),
+        (PRETRAINED, percent.reference, theme.second, "dash", rimmed),
+        (CHANCE, percent.chance, theme.quiet, "dot", filled),
     ):
         if np.isfinite(values).all():
             fig.add_trace(
@@ -141,6 +121,10 @@ def keepers_figure(percent: Measured, weights: np.ndarray, at_least: int, theme:
         ),
     )
     return fig.figure()
+
+
+def _mark(symbol: str, size: float, fill: str, rim: str, width: float) -> dict[str, object]:
+    return {"symbol": symbol, "size": size, "color": fill, "line": {"color": rim, "width": width}}
 
 
 def alone_figure(languages: Sequence[str], weights: Measured, shared: float, theme: Theme) -> Drawn:

@@ -111,21 +111,19 @@ def drawing(theme: Theme, height: float, **layout: Any) -> Drawing:
 
 def axis(theme: Theme, **settings: Any) -> dict[str, Any]:
     """One axis in the theme: thin lines, small marks, labels that push the margin instead of being cut."""
-    return (
-        {
-            "automargin": True,
-            "ticklabeloverflow": "allow",  # they push the margin; to see whether each fits takes most of a large figure's time
-            "fixedrange": True,
-            "zeroline": False,
-            "showgrid": False,
-            "gridcolor": theme.line,
-            "linecolor": theme.line,
-            "tickcolor": theme.line,
-            "tickfont": {"color": theme.ink, "size": 12},
-            "title": title(theme, ""),
-        }
-        | settings
-    )
+    return {
+        "automargin": True,
+        # As labels push the margin, none is cut: to look at each takes most of a large figure's time.
+        "ticklabeloverflow": "allow",
+        "fixedrange": True,
+        "zeroline": False,
+        "showgrid": False,
+        "gridcolor": theme.line,
+        "linecolor": theme.line,
+        "tickcolor": theme.line,
+        "tickfont": {"color": theme.ink, "size": 12},
+        "title": title(theme, ""),
+    } | settings
 
 
 def title(theme: Theme, text: str) -> dict[str, Any]:

@@ -161,8 +161,8 @@ def test_alone_sentence() -> None:
 
 def test_places_sentence_leaves_out_what_is_undefined() -> None:
     places = {
-        "key of 0": np.array([-2.0, -1.0]),
-        "key of 1": np.array([4.0, 4.0]),
+        "the key of 0": np.array([-2.0, -1.0]),
+        "the key of 1": np.array([4.0, 4.0]),
         "pooler": np.full(2, np.nan),
     }
     text = places_sentence("all 3 languages", places, np.array([-0.5, -0.3]))

@@ -24,7 +24,7 @@ from lsn_core.viz.drawing import Drawn
 from lsn_core.viz.labels import SEED_LINES, plain_name, scope_name
 from lsn_core.viz.places import layer_mark
 from lsn_core.viz.words import core as words
-from lsn_core.viz.words.anatomy import component_kind
+from lsn_core.viz.words.anatomy import place_name
 
 NO_LAYER = "none"
 EVERY_LAYER, EVERY_COMPONENT = "all", "all"
@@ -222,8 +222,8 @@ def places_sentence(core: Core) -> str:
     """The line above the map of layers and components."""
     table = core.places
     single = table[(table["layer"] != EVERY_LAYER) & (table["component"] != EVERY_COMPONENT)]
-    places = single["component"].map(component_kind) + " matrix of " + single["layer"].map(_layer_words)
-    values = {str(place): rows.to_numpy() for place, rows in single.groupby(places, sort=False)["difference"]}
+    names = pd.Series(map(place_name, single["layer"], single["component"]), index=single.index)
+    values = {str(name): rows.to_numpy() for name, rows in single.groupby(names, sort=False)["difference"]}
     whole = table[(table["layer"] == EVERY_LAYER) & (table["component"] == EVERY_COMPONENT)]
     return words.places_sentence(core.who, values, whole["difference"].to_numpy())
 
@@ -329,10 +329,6 @@ def _hover(core: Core, layer: str, component: str, rows: dict[str, list[float]] 
             f"100 % is what one sub-network keeps: {kept:,.0f}",
         ]
     )
-
-
-def _layer_words(layer: str) -> str:
-    return "no layer" if layer == NO_LAYER else scope_name(layer).lower()
 
 
 def _last(names: list[str], last: str) -> list[str]:

@@ -103,8 +103,8 @@ def alone_sentence(counts: Mapping[str, float], kept: float, reference: Sequence
 def places_sentence(who: str, values: Mapping[str, np.ndarray], whole: np.ndarray) -> str:
     """Markdown on where the core of `who` differs most from the reference.
 
-    `values` maps the parts' names to the difference in percentage points, one a seed (NaN where undefined);
-    `whole` is the same of the whole model.
+    `values` maps the parts' names, with their article, to the difference in percentage points, one a seed (NaN where
+    undefined); `whole` is the same of the whole model.
     """
     known = {name: found for name, found in values.items() if np.isfinite(found).all()}
     if not known or not np.isfinite(whole).all():
@@ -114,8 +114,8 @@ def places_sentence(who: str, values: Mapping[str, np.ndarray], whole: np.ndarra
     side = "larger" if whole.mean() >= 0 else "smaller"
     return (
         f"Over the whole model, the core of {who} is {side} than the pretrained weights alone would make it "
-        f"({_points(whole)} of what one sub-network keeps). The difference is highest in the {most} "
-        f"({_points(known[most])}) and lowest in the {least} ({_points(known[least])})."
+        f"({_points(whole)} of what one sub-network keeps). The difference is highest in {most} "
+        f"({_points(known[most])}) and lowest in {least} ({_points(known[least])})."
     )
 
 
